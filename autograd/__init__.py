@@ -1,0 +1,128 @@
+"""dagrad: scalar autograd over a computation graph, for programs and for neuron nets of any shape.
+
+The front door. A derivative is one line in `autograd.ops`; the two sweeps are in `autograd.value`.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from autograd import ops as ops
+from autograd.calculus import derivative, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd.op import ABSENT, Op
+from autograd.ops import (
+    abs,  # noqa: A004
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    ceil,
+    clip,
+    cos,
+    cosh,
+    digamma,
+    dot,
+    elu,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    fmod,
+    gaussian,
+    gelu,
+    hypot,
+    leaky_relu,
+    lgamma,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logsigmoid,
+    logsumexp,
+    maximum,
+    mean,
+    minimum,
+    norm,
+    pow,  # noqa: A004
+    primitive,
+    prod,
+    reciprocal,
+    relu,
+    selu,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    sinh,
+    softplus,
+    softsign,
+    sqrt,
+    square,
+    sum,  # noqa: A004
+    tan,
+    tanh,
+    where,
+)
+from autograd.value import (
+    AnomalyError,
+    Value,
+    constant,
+    detect_anomaly,
+    no_grad,
+    print_graph,
+    program,
+    topological_order,
+)
+
+if _TYPE_CHECKING:
+    from autograd.learn import SGD as SGD
+    from autograd.learn import Adam as Adam
+    from autograd.learn import fit as fit
+    from autograd.net import Net as Net
+    from autograd.net import Neuron as Neuron
+
+__version__ = "0.1.0"
+
+#: Whether the scalar core runs as native code, or as the same source in plain Python.
+compiled: bool = not (_import_module("autograd.value").__file__ or "").endswith(".py")
+
+# What needs NumPy is imported when it is first asked for.
+_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn"}
+_MODULES = ("batch", "learn", "net", "nn", "testing")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LATER:
+        return getattr(_import_module(f"autograd.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return _import_module(f"autograd.{name}")
+    raise AttributeError(f"module 'autograd' (dagrad) has no attribute {name!r}")
+
+
+def _warn_of_namesake() -> None:
+    """Say so if PyPI's other package of this name has put its files beside ours."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        other = distribution("autograd")
+    except PackageNotFoundError:
+        return
+    import warnings
+
+    warnings.warn(
+        f"dagrad and the distribution 'autograd' {other.version} (HIPS) are installed in one environment and both own the "
+        "folder 'autograd': the files of one have overwritten those of the other. Keep one: "
+        "pip uninstall autograd dagrad, then install the one you want.",
+        ImportWarning if not other.files else RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+_warn_of_namesake()

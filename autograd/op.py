@@ -1,0 +1,279 @@
+"""Op, the type of a row of the table in `ops.py`: a function with its partial derivatives.
+
+A row is called like a function. What it does depends on the type of its arguments: floats give a float, nodes of
+a graph give a node, arrays give an array, and any other number type can join through `register`. The methods
+`call1` to `slope2b` are what the sweeps call; a build with a C compiler overrides them per row with native code made
+from the same lines (see `_generate.py`).
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+#: The partial of an argument that does not reach the result at all, as in the branch that `where` did not take.
+#: It is a mark and not a number: a sweep that meets it passes nothing on, not even 0 * nan. (As a float it travels
+#: through native code and arrays; the value is a normal double that no formula produces.)
+ABSENT: float = float.fromhex("0x1.dead0ab5e17p-1022")
+
+#: How `Op.__call__` treats arguments of a type: handler(op, arguments) -> result.
+HANDLERS: dict[type, Callable[[Op, tuple[Any, ...]], Any]] = {}
+
+#: Arity of rows that take one sequence of any length.
+VARIADIC = -1
+
+
+class Op:
+    """A primitive operation: its value and one partial derivative per argument, written once.
+
+    Args:
+        name: the function's name.
+        value: takes floats, returns a float (a `VARIADIC` row: takes one list of floats).
+        partials: one formula per argument, called with the arguments and then the result, written with the engine's
+            own operators so that it serves floats, nodes and arrays alike. A `VARIADIC` row has one formula
+            `(xs, y) -> list`.
+        arity: number of arguments, or `VARIADIC`.
+        domain: per argument the open interval in which the row is differentiable.
+        kinks: true at points inside the domain where a convention stands in for the derivative.
+        form: how a call is printed, such as ``"{0} + {1}"``.
+        note: the convention at kinks and edges, for the documentation.
+        pack: of a `VARIADIC` row, turns the arguments of a call into the one list that the row takes.
+    """
+
+    __slots__ = ("arity", "domain", "form", "infix", "kinks", "name", "note", "pack", "partials", "value")
+
+    def __init__(
+        self,
+        name: str,
+        value: Callable[..., float],
+        partials: Any,
+        arity: int = 1,
+        domain: tuple[tuple[float, float], ...] = (),
+        kinks: Callable[..., Any] | None = None,
+        form: str = "",
+        note: str = "",
+        pack: Callable[..., list[Any]] | None = None,
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.partials = partials
+        self.arity = arity
+        self.domain = domain
+        self.kinks = kinks
+        self.infix = bool(form)
+        self.form = form or name + "(" + ", ".join("{%d}" % i for i in range(max(arity, 1))) + ")"
+        self.note = note
+        self.pack = pack or one_sequence
+
+    @property
+    def symbol(self) -> str:
+        """The short label of diagrams: the operator's sign, or the name."""
+        return self.form.format("", "", "").strip() if self.infix else self.name
+
+    def __call__(self, *args: Any) -> Any:
+        """Apply the operation to floats, nodes, arrays or any registered type of number."""
+        if len(args) == 1:
+            x = args[0]
+            if type(x) is float and self.arity == 1:
+                return self.call1(x)
+            handler = HANDLERS.get(type(x))
+            if handler is not None and self.arity == 1:
+                return handler(self, args)
+        return apply(self, args)
+
+    # What the sweeps call. An edge such as 1/0 makes Python raise where IEEE arithmetic has a value: then the same
+    # line is read once more with numbers that never raise.
+
+    def call1(self, x: float) -> float:
+        """Value of a one-argument row."""
+        try:
+            return self.value(x)
+        except ZeroDivisionError:
+            return float(self.value(Ieee(x)))
+
+    def call2(self, a: float, b: float) -> float:
+        """Value of a two-argument row."""
+        try:
+            return self.value(a, b)
+        except ZeroDivisionError:
+            return float(self.value(Ieee(a), Ieee(b)))
+
+    def slope1(self, x: float, y: float) -> float:
+        """Partial of a one-argument row, `ABSENT` included."""
+        try:
+            return self.partials[0](x, y)  # type: ignore[no-any-return]
+        except (ZeroDivisionError, OverflowError):
+            return float(self.partials[0](Ieee(x), Ieee(y)))
+
+    def slope2a(self, a: float, b: float, y: float) -> float:
+        """Partial of a two-argument row with respect to the first."""
+        try:
+            return self.partials[0](a, b, y)  # type: ignore[no-any-return]
+        except (ZeroDivisionError, OverflowError):
+            return float(self.partials[0](Ieee(a), Ieee(b), Ieee(y)))
+
+    def slope2b(self, a: float, b: float, y: float) -> float:
+        """Partial of a two-argument row with respect to the second."""
+        try:
+            return self.partials[1](a, b, y)  # type: ignore[no-any-return]
+        except (ZeroDivisionError, OverflowError):
+            return float(self.partials[1](Ieee(a), Ieee(b), Ieee(y)))
+
+    def call(self, xs: Any) -> float:
+        """Value for a sequence of floats, whatever the arity."""
+        try:
+            return self.value(xs) if self.arity < 0 else self.value(*xs)
+        except ZeroDivisionError:
+            xs = [Ieee(x) for x in xs]
+            return float(self.value(xs) if self.arity < 0 else self.value(*xs))
+
+    def slopes(self, xs: Any, y: Any) -> list[Any]:
+        """All partials for a sequence of arguments (numbers of any type) and the result."""
+        try:
+            return list(self.partials(xs, y)) if self.arity < 0 else [p(*xs, y) for p in self.partials]
+        except (ZeroDivisionError, OverflowError):
+            if not all(isinstance(x, float) for x in xs):
+                raise
+            return self.slopes([Ieee(x) for x in xs], Ieee(y))
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from autograd import ops
+
+        return (ops.lookup, (self.name,))
+
+
+class Ieee(float):
+    """A float whose division and power follow IEEE 754 where Python's raise: 1/0 is inf, 0/0 is nan."""
+
+    __slots__ = ()
+
+    def __add__(self, other: float) -> Ieee:
+        return Ieee(float.__add__(self, other))
+
+    def __sub__(self, other: float) -> Ieee:
+        return Ieee(float.__sub__(self, other))
+
+    def __rsub__(self, other: float) -> Ieee:
+        return Ieee(float.__rsub__(self, other))
+
+    def __mul__(self, other: float) -> Ieee:
+        return Ieee(float.__mul__(self, other))
+
+    def __neg__(self) -> Ieee:
+        return Ieee(float.__neg__(self))
+
+    def __truediv__(self, other: float) -> Ieee:
+        return Ieee(divide(float(self), float(other)))
+
+    def __rtruediv__(self, other: float) -> Ieee:
+        return Ieee(divide(float(other), float(self)))
+
+    def __pow__(self, other: float, mod: None = None) -> Ieee:
+        return Ieee(power(float(self), float(other)))
+
+    def __rpow__(self, other: float, mod: None = None) -> Ieee:
+        return Ieee(power(float(other), float(self)))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+def divide(a: float, b: float) -> float:
+    """Return a/b as IEEE 754 defines it: x/0 is an infinity, 0/0 is nan."""
+    try:
+        return a / b
+    except ZeroDivisionError:
+        if a == 0 or a != a:
+            return float("nan")
+        return _signed_inf(a, b)
+
+
+def _signed_inf(a: float, b: float) -> float:
+    import math
+
+    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def power(a: float, b: float) -> float:
+    """Return a**b as C's pow: a negative base with a broken exponent is nan, 0**-1 is inf, overflow is inf."""
+    import math
+
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        return -math.inf if a < 0 and b % 2 == 1 else math.inf
+    except ValueError:
+        if a == 0:
+            return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
+        return math.nan
+
+
+power.c = "pow"  # type: ignore[attr-defined]
+
+
+def register(kind: type, handler: Callable[[Op, tuple[Any, ...]], Any]) -> None:
+    """Let every row accept a further type of number.
+
+    Args:
+        kind: the type.
+        handler: called as handler(op, arguments) whenever an argument is of this type.
+    """
+    HANDLERS[kind] = handler
+
+
+def apply(op: Op, args: tuple[Any, ...]) -> Any:
+    """Apply a row to arguments of any supported type; the general way behind `Op.__call__`."""
+    if op.arity < 0:
+        args = tuple(op.pack(*args))
+    elif len(args) != op.arity:
+        raise TypeError(f"{op.name}() takes {op.arity} argument{'s' * (op.arity != 1)}, got {len(args)}")
+    array = False
+    for x in args:
+        if type(x) is float:
+            continue
+        for kind in type(x).__mro__:
+            handler = HANDLERS.get(kind)
+            if handler is not None:
+                return handler(op, args)
+        array = array or (hasattr(x, "ndim") and hasattr(x, "dtype") and x.ndim > 0)
+    if array:
+        from autograd import batch
+
+        return batch.elementwise(op, args)
+    floats = [x if type(x) is float else number(x, op.name) for x in args]
+    return op.call(floats)
+
+
+def one_sequence(*args: Any) -> list[Any]:
+    """Return the numbers of the one sequence (any iterable, an array of any shape) that a variadic row takes."""
+    (xs,) = args if len(args) == 1 else (args,)
+    if isinstance(xs, str) or not hasattr(xs, "__iter__"):
+        raise TypeError(f"expected a sequence of numbers, got {xs!r}")
+    return list(xs.ravel().tolist() if hasattr(xs, "ravel") else xs)
+
+
+def number(x: Any, where: str) -> float:
+    """Return x as a float if it is a real number of any kind (int, bool, NumPy scalar), else raise TypeError.
+
+    Args:
+        x: anything.
+        where: the operation's name, for the message.
+    """
+    if isinstance(x, numbers.Real) or (hasattr(x, "dtype") and x.ndim == 0 and x.dtype.kind in "fiub"):
+        return float(x)
+    if isinstance(x, complex):
+        raise TypeError(f"{where}: complex numbers are not supported, got {x!r}; use its real and imaginary parts")
+    if isinstance(x, str):
+        raise TypeError(f"{where}: expected a number, got the text {x!r}; convert it with float() first")
+    raise TypeError(f"{where}: expected a number or a Value, got {type(x).__name__}: {x!r}")
+
+
+def _ieee(op: Op, args: tuple[Any, ...]) -> Ieee:
+    return Ieee(op.call([float(x) for x in args]))
+
+
+register(Ieee, _ieee)

@@ -1,0 +1,58 @@
+# Types of `value.py` for the compiler; the source itself names no C.
+cimport cython
+from autograd.op cimport Op
+
+cdef Op ADD, SUB, MUL, DIV, NEG, POW, MOD, RELU, TANH, EXP, LOG, CONSTANT
+cdef int _RESERVE
+cdef int PLAIN, CONSTANTS, NO_GRAD, ANOMALY, _mode
+cdef object _anomaly
+cdef long long _clock
+cdef list _dying
+cdef bint _draining
+cdef double ABSENT
+
+cdef class Value:
+    cdef double _data, _grad, _adjoint
+    cdef Op _op
+    cdef object _a, _b, _name
+    cdef long long _mark
+
+@cython.locals(v=Value)
+cdef Value node(Op op, object a, object b, double data)
+
+cdef void _special(Value v) except *
+cpdef object build(Op op, tuple args)
+cdef object _where(object c, object a, object b)
+cdef object _operand(object x, Op op)
+cdef object right(Op op, Value a, object b)
+cdef object left(Op op, object a, Value b)
+
+@cython.locals(v=Value)
+cdef double _float(object x) except? -1e-301
+
+@cython.locals(v=Value)
+cpdef Value constant(object data, object name=*)
+
+@cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value)
+cdef list _order(Value root)
+
+@cython.locals(v=Value)
+cdef int _meet(object x, long long met, list stack, list order) except -1
+
+@cython.locals(v=Value, op=Op, g=double, p=double, a=double, b=double)
+cdef void _sweep(list order, double seed) except *
+
+@cython.locals(v=Value)
+cdef void _accumulate(object x, double g) noexcept
+
+@cython.locals(v=Value)
+cdef void _commit(list order) except *
+
+@cython.locals(v=Value)
+cpdef object float_adjoints(Value root, object xs)
+
+cdef void _copy(Value twin, Value v, object operands) except *
+cdef void _fill(Value v, Op op, double data, double grad, object name, object operands) except *
+
+@cython.locals(v=Value)
+cdef void _keep(object x) noexcept

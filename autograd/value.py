@@ -1,0 +1,980 @@
+"""Value, the scalar node of a computation graph, and the two sweeps that differentiate it.
+
+A node keeps its number, the operation that made it and the operands; the derivative stays in the row of `ops.py`.
+`topological_order` lists the nodes under a result, operands first. `reverse_sweep` walks that list backwards and
+accumulates adjoints, `forward_sweep` walks it forwards and accumulates tangents; both are generic in the kind of number,
+so that adjoints may be nodes again and the derivative of a derivative is the same few lines. `Value.backward` is
+the reverse sweep on plain floats, written out for speed.
+
+The source runs as it is; a build with a C compiler makes an extension of it, typed by `value.pxd`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
+
+from autograd import ops
+from autograd.op import ABSENT, HANDLERS, Op, number, register
+
+ADD, SUB, MUL, DIV, NEG, POW, MOD = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow, ops.mod
+RELU, TANH, EXP, LOG = ops.relu, ops.tanh, ops.exp, ops.log
+
+#: The "operation" of a constant: a node without operands that no gradient flows to.
+CONSTANT = Op("constant", float, ())
+
+# What `node` has to do beside making a node: nothing (as long as there is no constant in the world), see whether all
+# operands are constants, build no graph (no_grad), or check the number (detect_anomaly).
+PLAIN, CONSTANTS, NO_GRAD, ANOMALY = 0, 1, 2, 3
+_mode = PLAIN
+_anomaly: Any = None
+
+# Positions in an order are kept in the nodes themselves, so one sweep runs at a time; a mark below the clock is stale.
+_lock = threading.RLock()
+_clock = 1
+
+# Nodes on the way out. Freed one after the other, so that a graph of any depth goes without recursion. The list is never
+# empty, for one that grows from nothing and shrinks again asks for memory each time.
+_RESERVE = 64
+_dying: list[Any] = [None] * _RESERVE
+_draining = False
+
+
+class Value:
+    """A number that remembers how it was computed.
+
+    Arithmetic on Values (with ints, floats, NumPy scalars and arrays on either side) builds the graph,
+    `backward()` sweeps it. Every operation of `autograd.ops` is also a method: ``x.tanh()`` is ``autograd.tanh(x)``.
+
+    Args:
+        data: the number.
+        name: a label for listings and diagrams.
+
+    >>> x, y = Value(2.0, name="x"), Value(3.0, name="y")
+    >>> z = x * y + x
+    >>> z.backward()
+    >>> x.grad, y.grad
+    (4.0, 2.0)
+    """
+
+    __slots__ = ("_a", "_adjoint", "_b", "_data", "_grad", "_mark", "_name", "_op")
+
+    def __init__(self, data: Any, name: str | None = None) -> None:
+        if type(data) is not float:
+            data = data.data if isinstance(data, Value) else number(data, "Value")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"Value: the second argument is a name, expected text, got {name!r}")
+        self._data = data
+        self._grad = 0.0
+        self._op = None
+        self._a = None
+        self._b = None
+        self._name = name
+        self._mark = 0
+
+    def __dealloc__(self) -> None:
+        # Only the extension calls this. Operands that die with this node wait in a list until it is gone.
+        global _draining
+        _keep(self._a)
+        _keep(self._b)
+        self._a = self._b = None
+        if not _draining and len(_dying) > _RESERVE:
+            _draining = True
+            while len(_dying) > _RESERVE:
+                _dying.pop()
+            _draining = False
+
+    # What a node shows. --------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> float:
+        """The number. A leaf's may be set, as training does; an inner node's is the result of its operands."""
+        return self._data
+
+    @data.setter
+    def data(self, x: Any) -> None:
+        if self._op is not None and self._op is not CONSTANT:
+            raise AttributeError(
+                f"{self!r} is the result of {self._op.name}, so its data follows from its operands; "
+                "set the data of the leaves and compute again, or start from Value(...)"
+            )
+        self._data = number(x, "Value.data")
+
+    @property
+    def grad(self) -> float:
+        """What `backward()` found: at a leaf the sum over all sweeps since `zero_grad`, at an inner node the last's."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, x: Any) -> None:
+        self._grad = number(x, "Value.grad")
+
+    @property
+    def name(self) -> str | None:
+        """The label for listings and diagrams."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+
+    @property
+    def op(self) -> Op | None:
+        """The operation that made this node; None for a leaf or a constant."""
+        return None if self._op is CONSTANT else self._op
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        """What the node was computed from: Values, and floats for plain numbers. Empty for a leaf."""
+        if self._op is None or self._op is CONSTANT:
+            return ()
+        if self._op.arity == 1:
+            return (self._a,)
+        if self._op.arity == 2:
+            return (self._a, self._b)
+        return tuple(self._a)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether a gradient accumulates here: made by `Value(...)`, not by an operation."""
+        return self._op is None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no gradient flows here: made by `constant`, `detach` or under `no_grad`."""
+        return self._op is CONSTANT
+
+    def partials(self) -> tuple[float | None, ...]:
+        """The derivative of this node by each operand at the present numbers; None where an operand does not reach it.
+
+        >>> (Value(2.0) * Value(3.0)).partials()
+        (3.0, 2.0)
+        """
+        if self.op is None:
+            return ()
+        xs = [_float(x) for x in self.operands]
+        return tuple(None if p == ABSENT else float(p) for p in self.op.slopes(xs, self._data))
+
+    def detach(self) -> Value:
+        """Return a constant with the same number: the graph ends there."""
+        return constant(self._data, self._name)
+
+    # Sweeps. -------------------------------------------------------------------------------------------------------
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Sweep the graph under this node in reverse and leave dself/dx, times seed, in every node's `grad`.
+
+        Leaves accumulate over sweeps until `zero_grad`; an inner node shows the last sweep that reached it. Should a
+        derivative raise, no `grad` has changed.
+
+        Args:
+            seed: the adjoint of this node.
+
+        Raises:
+            AnomalyError: under `detect_anomaly`, at the first nan or infinite adjoint.
+        """
+        adjoint = number(seed, "backward(seed)")
+        with _lock:
+            order = _order(self)
+            _sweep(order, adjoint)
+            _commit(order)
+
+    def zero_grad(self) -> None:
+        """Set `grad` to 0 at this node and at every node under it."""
+        with _lock:
+            for v in _order(self):
+                v.grad = 0.0
+
+    # Arithmetic. ---------------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Value):
+            return node(ADD, self, other, self._data + _float(other))
+        return right(ADD, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return left(ADD, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Value):
+            return node(SUB, self, other, self._data - _float(other))
+        return right(SUB, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return left(SUB, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Value):
+            return node(MUL, self, other, self._data * _float(other))
+        return right(MUL, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return left(MUL, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return right(DIV, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return left(DIV, other, self)
+
+    def __pow__(self, other: Any, modulo: None = None) -> Any:
+        if modulo is not None:
+            raise TypeError("pow() of a Value takes no modulus; write (x ** y) % m")
+        return right(POW, self, other)
+
+    def __rpow__(self, other: Any, modulo: None = None) -> Any:
+        return left(POW, other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return right(MOD, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return left(MOD, other, self)
+
+    def __neg__(self) -> Value:
+        return node(NEG, self, None, -self._data)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __abs__(self) -> Any:
+        return ops.abs(self)
+
+    def __floor__(self) -> Any:
+        return ops.floor(self)
+
+    def __ceil__(self) -> Any:
+        return ops.ceil(self)
+
+    def relu(self) -> Value:
+        """Return max(self, 0) as a node."""
+        return node(RELU, self, None, RELU.call1(self._data))
+
+    def tanh(self) -> Value:
+        """Return the hyperbolic tangent as a node."""
+        return node(TANH, self, None, TANH.call1(self._data))
+
+    def exp(self) -> Value:
+        """Return the exponential as a node."""
+        return node(EXP, self, None, EXP.call1(self._data))
+
+    def log(self) -> Value:
+        """Return the natural logarithm as a node."""
+        return node(LOG, self, None, LOG.call1(self._data))
+
+    def __getattr__(self, name: str) -> Any:
+        # Every row is a method, so that NumPy's functions work on arrays of Values: np.sin calls .sin().
+        operation = ops.TABLE.get(_NUMPY_NAMES.get(name, name))
+        if operation is None or operation.arity < 0:
+            raise AttributeError(f"a Value has no attribute {name!r}, and no operation of one number has this name")
+        return _Method(operation, self)
+
+    # Comparisons are of the numbers; hashing is by identity. ---------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if _no_number(other) else self._data == _float(other)
+
+    def __ne__(self, other: object) -> bool:
+        return NotImplemented if _no_number(other) else self._data != _float(other)
+
+    def __lt__(self, other: Any) -> bool:
+        return NotImplemented if _no_number(other) else self._data < _float(other)
+
+    def __le__(self, other: Any) -> bool:
+        return NotImplemented if _no_number(other) else self._data <= _float(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return NotImplemented if _no_number(other) else self._data > _float(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return NotImplemented if _no_number(other) else self._data >= _float(other)
+
+    def __hash__(self) -> int:
+        return id(self) >> 4
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __float__(self) -> float:
+        raise TypeError(
+            f"a float would lose the gradient of {self!r}: use autograd's function of the same name "
+            "(autograd.exp instead of math.exp), or .data if the number alone is wanted"
+        )
+
+    def __int__(self) -> int:
+        raise TypeError(f"an int would lose the gradient of {self!r}: use autograd.floor, or int(x.data)")
+
+    def __index__(self) -> int:
+        raise TypeError(f"{self!r} cannot be an index; use int(x.data) if the number alone is wanted")
+
+    def __complex__(self) -> complex:
+        raise TypeError(f"complex numbers are not supported, nor the conversion of {self!r}; use .data")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        raise TypeError(f"rounding would lose the gradient of {self!r}: use autograd.floor, or round(x.data)")
+
+    # Printing, copying, pickling. ------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        named = f", name={self._name!r}" if self._name is not None else ""
+        made = f", op={self.op.name!r}" if self.op is not None else ", constant" if self._op is CONSTANT else ""
+        return f"Value(data={self._data!r}, grad={self._grad!r}{made}{named})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The whole graph as one flat program, so that depth does not matter; sharing inside it is kept.
+        return _rebuild, (type(self), *_flatten(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        with _lock:
+            order = _order(self)
+        for v in order:
+            if id(v) in memo:
+                continue
+            twin = type(v).__new__(type(v))
+            _copy(twin, v, [memo.get(id(x), x) for x in v.operands])
+            memo[id(v)] = twin
+        return memo[id(self)]  # type: ignore[no-any-return]
+
+    def __copy__(self) -> Value:
+        twin = type(self).__new__(type(self))
+        _copy(twin, self, self.operands)
+        return twin
+
+    @property
+    def _prev(self) -> set[Value]:
+        """micrograd's name for the operands, which its drawing code reads."""
+        return {x for x in self.operands if isinstance(x, Value)}
+
+    @property
+    def _op_symbol(self) -> str:
+        return self.op.symbol if self.op is not None else ""
+
+
+def _keep(x: Any) -> None:
+    """Let an operand that may die outlive the node that is being freed."""
+    if isinstance(x, Value):
+        v = x
+        if v._op is not None:
+            _dying.append(x)
+    elif type(x) is tuple:
+        _dying.append(x)
+
+
+class _Method:
+    """A row bound to a Value, as in ``x.sin``."""
+
+    __slots__ = ("operation", "value")
+
+    def __init__(self, operation: Op, value: Value) -> None:
+        self.operation = operation
+        self.value = value
+
+    def __call__(self, *others: Any) -> Any:
+        return self.operation(self.value, *others)
+
+    def __repr__(self) -> str:
+        return f"<{self.operation.name} of {self.value!r}>"
+
+
+#: NumPy calls a method of the ufunc's name on each element of an object array.
+_NUMPY_NAMES = {
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh",
+    "arctanh": "atanh", "fabs": "abs", "absolute": "abs", "power": "pow", "remainder": "mod",
+}  # fmt: skip
+
+
+# Making nodes. -----------------------------------------------------------------------------------------------------------
+
+
+def node(op: Op, a: Any, b: Any, data: float) -> Value:
+    """Make the node of op on operands a and b (None for one operand; a is a tuple for three or more)."""
+    v = Value.__new__(Value)
+    v._data = data
+    v._grad = 0.0
+    v._op = op
+    v._a = a
+    v._b = b
+    v._name = None
+    v._mark = 0
+    if _mode != PLAIN:
+        _special(v)
+    return v
+
+
+def _special(v: Value) -> None:
+    """Apply what is out of the ordinary to a new node: constants, no_grad, detect_anomaly."""
+    operands = v.operands
+    if _mode == ANOMALY:
+        _anomaly.made(v, operands)
+    if _mode != NO_GRAD:
+        for x in operands:
+            if isinstance(x, Value) and not x.is_constant:
+                return
+    v._op = CONSTANT
+    v._a = None
+    v._b = None
+
+
+def build(op: Op, args: Sequence[Any]) -> Any:
+    """Make the node of op on arguments of which at least one is a Value."""
+    if len(args) == 1 and op.arity == 1:
+        return node(op, args[0], None, op.call1(_float(args[0])))
+    if op.arity == 2:
+        a, b = _operand(args[0], op), _operand(args[1], op)
+        if a is None or b is None:
+            from autograd import batch
+
+            return batch.elementwise(op, args)
+        return node(op, a, b, op.call2(_float(a), _float(b)))
+    if op is ops.where:
+        return _where(args[0], args[1], args[2])
+    operands = tuple([_operand(x, op) for x in args])
+    for x in operands:
+        if x is None:
+            from autograd import batch
+
+            return batch.elementwise(op, args)
+    return node(op, operands, None, op.call([_float(x) for x in operands]))
+
+
+def _where(c: Any, a: Any, b: Any) -> Any:
+    if hasattr(c, "ndim") and c.ndim > 0:
+        from autograd import batch
+
+        return batch.elementwise(ops.where, (c, a, b))
+    taken = bool(c)
+    if (type(a) is float and a == ABSENT) or (type(b) is float and b == ABSENT):
+        return a if taken else b
+    a, b = _operand(a, ops.where), _operand(b, ops.where)
+    return node(ops.where, (float(taken), a, b), None, _float(a if taken else b))
+
+
+def _operand(x: Any, op: Op) -> Any:
+    """Return x as an operand: a Value or a float; None for an array, which is a matter of one node per element."""
+    if isinstance(x, Value) or type(x) is float:
+        return x
+    if hasattr(x, "ndim") and x.ndim > 0:
+        return None
+    return number(x, op.name)
+
+
+def right(op: Op, a: Value, b: Any) -> Any:
+    """Return a op b for a Value a and anything b, as the operators need it."""
+    if type(b) is not float and not isinstance(b, Value):
+        if hasattr(b, "__array__") or type(b) in HANDLERS:
+            if not (hasattr(b, "ndim") and b.ndim == 0 and type(b) not in HANDLERS):
+                return NotImplemented
+        b = number(b, op.name)
+    return node(op, a, b, op.call2(a._data, _float(b)))
+
+
+def left(op: Op, a: Any, b: Value) -> Any:
+    """Return a op b for anything a but a Value, and a Value b."""
+    if type(a) is not float:
+        if type(a) in HANDLERS or (hasattr(a, "__array__") and not (hasattr(a, "ndim") and a.ndim == 0)):
+            return NotImplemented
+        a = number(a, op.name)
+    return node(op, a, b, op.call2(a, b._data))
+
+
+def _float(x: Any) -> float:
+    """The number of an operand, a Value or a float."""
+    if isinstance(x, Value):
+        v = x
+        return v._data
+    return x  # type: ignore[no-any-return]
+
+
+def _no_number(x: Any) -> bool:
+    return not isinstance(x, (Value, float, int)) and not (hasattr(x, "__float__") and not hasattr(x, "__len__"))
+
+
+def constant(data: Any, name: str | None = None) -> Value:
+    """Return a Value that takes no gradient; operations on constants alone give constants and keep no graph.
+
+    >>> (constant(2.0) * 3.0).operands
+    ()
+    """
+    global _mode
+    v = Value(data, name)
+    v._op = CONSTANT
+    if _mode == PLAIN:
+        _mode = CONSTANTS
+    return v
+
+
+register(Value, build)
+
+
+# Order and sweeps. -------------------------------------------------------------------------------------------------------
+
+
+def _order(root: Value) -> list[Value]:
+    """List the nodes under root, operands before results, every node once; their adjoints are set to ABSENT.
+
+    Depth first with an explicit stack. A node's mark tells whether it was met (`_clock`) or is listed (above); marks
+    of earlier orders are below the clock. To be called under the lock.
+    """
+    global _clock
+    met = _clock
+    listed = met + 1
+    _clock = met + 2
+    order: list[Value] = []
+    stack: list[Value] = [root]
+    while stack:
+        v = stack[-1]
+        if v._mark < met:
+            v._mark = met
+            if type(v._a) is tuple:
+                for x in v._a:
+                    _meet(x, met, stack, order)
+            else:
+                _meet(v._b, met, stack, order)
+                _meet(v._a, met, stack, order)
+        else:
+            stack.pop()
+            if v._mark == met:
+                v._mark = listed
+                v._adjoint = ABSENT
+                order.append(v)
+    return order
+
+
+def _meet(x: Any, met: int, stack: list[Value], order: list[Value]) -> int:
+    """Put an operand that was not met yet on the stack, or a leaf in the list at once."""
+    if isinstance(x, Value):
+        v = x
+        if v._mark < met:
+            if v._op is None:
+                v._mark = met + 1
+                v._adjoint = ABSENT
+                order.append(v)
+            else:
+                stack.append(v)
+    return 0
+
+
+def topological_order(root: Value) -> list[Value]:
+    """Return all nodes under root, every one once, operands before results; root is the last."""
+    if not isinstance(root, Value):
+        raise TypeError(f"the order is that of a Value's graph, got {root!r}")
+    with _lock:
+        return _order(root)
+
+
+def local(node: Any, number: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield (operand, partial) for the operands of a node that are nodes and reach it; `number` reads a node."""
+    kind = type(node)
+    xs = [number(x) if isinstance(x, kind) else x for x in node.operands]
+    for x, p in zip(node.operands, node.op.slopes(xs, number(node)), strict=True):
+        if isinstance(x, kind) and not (type(p) is float and p == ABSENT):
+            yield x, p
+
+
+def times(a: Any, b: Any) -> Any:
+    """Return a * b without a node for a factor of one."""
+    if type(b) is float and b == 1.0:
+        return a
+    return b if type(a) is float and a == 1.0 else a * b
+
+
+def plus(a: Any, b: Any) -> Any:
+    """Return a + b, or b alone if a is absent."""
+    return b if a is None else a + b
+
+
+def reverse_sweep(
+    order: Iterable[Any],
+    seed: Any,
+    number: Callable[[Any], Any],
+    wanted: Any = None,
+    times: Callable[[Any, Any], Any] = times,
+) -> dict[int, Any]:
+    """Accumulate adjoints from the last node of an order back to the leaves.
+
+    The adjoint of a node is the sum over the nodes that it feeds of their adjoint times the local partial: delta_l =
+    sum over k in P(l) of delta_k da_k/da_l, equation (7) of the source document for any graph.
+
+    Args:
+        order: nodes, operands before results; any type with `op` and `operands`.
+        seed: the adjoint of the last.
+        number: what stands for a node in the partials: its float, its array, or the node itself (higher orders).
+        wanted: ids of the nodes whose adjoints are needed on the way; default all.
+        times: the product of an adjoint and a partial.
+
+    Returns:
+        The adjoint of each node by id; a node that the last one does not depend on is absent.
+    """
+    order = list(order)
+    adjoints = {id(order[-1]): seed}
+    for v in reversed(order):
+        g = adjoints.get(id(v))
+        if g is None or v.op is None:
+            continue
+        for x, p in local(v, number):
+            if wanted is not None and id(x) not in wanted:
+                continue
+            adjoints[id(x)] = plus(adjoints.get(id(x)), times(g, p))
+    return adjoints
+
+
+def forward_sweep(order: Iterable[Any], seeds: dict[int, Any], number: Callable[[Any], Any]) -> dict[int, Any]:
+    """Accumulate tangents from the seeds on: the twin of `reverse_sweep` over the same order.
+
+    Args:
+        order: nodes, operands before results.
+        seeds: tangents by id of the node; a seeded node is an input, whatever it was made from.
+        number: as for `reverse_sweep`.
+
+    Returns:
+        The tangent of each node by id; a node that depends on no seed is absent.
+    """
+    tangents = dict(seeds)
+    for v in order:
+        if v.op is None or id(v) in seeds:
+            continue
+        for x, p in local(v, number):
+            if id(x) in tangents:
+                tangents[id(v)] = plus(tangents.get(id(v)), times(tangents[id(x)], p))
+    return tangents
+
+
+def _sweep(order: list[Value], seed: float) -> None:
+    """`reverse_sweep` on floats, with the adjoints in the nodes and the commonest rows written out."""
+    v = order[-1]
+    v._adjoint = seed
+    for v in reversed(order):
+        op = v._op
+        g = v._adjoint
+        if op is None or op is CONSTANT or g == ABSENT:
+            continue
+        if _mode == ANOMALY:
+            _anomaly.sweeping(v, g)
+        if op is ADD:
+            _accumulate(v._a, g)
+            _accumulate(v._b, g)
+        elif op is MUL:
+            _accumulate(v._a, g * _float(v._b))
+            _accumulate(v._b, g * _float(v._a))
+        elif op.arity == 1:
+            p = op.slope1(_float(v._a), v._data)
+            if p != ABSENT:
+                _accumulate(v._a, g * p)
+        elif op.arity == 2:
+            a = _float(v._a)
+            b = _float(v._b)
+            if isinstance(v._a, Value):
+                p = op.slope2a(a, b, v._data)
+                if p != ABSENT:
+                    _accumulate(v._a, g * p)
+            if isinstance(v._b, Value):
+                p = op.slope2b(a, b, v._data)
+                if p != ABSENT:
+                    _accumulate(v._b, g * p)
+        else:
+            for x, q in zip(v._a, op.slopes([_float(x) for x in v._a], v._data)):  # noqa: B905
+                if q != ABSENT:
+                    _accumulate(x, g * q)
+
+
+def _accumulate(x: Any, g: float) -> None:
+    """Add g to the adjoint of an operand, if it is a node."""
+    if isinstance(x, Value):
+        v = x
+        v._adjoint = g if v._adjoint == ABSENT else v._adjoint + g
+
+
+def _commit(order: list[Value]) -> None:
+    """Show the adjoints of a finished sweep in `grad`."""
+    for v in order:
+        if v._op is None:
+            if v._adjoint != ABSENT:
+                v._grad += v._adjoint
+        else:
+            v._grad = v._adjoint if v._adjoint != ABSENT else 0.0
+
+
+def float_adjoints(root: Value, xs: Sequence[Value]) -> list[float] | None:
+    """Return droot/dx for each x as floats, without touching any `grad`; None if root has leaves besides xs.
+
+    The other leaves belong to somebody further out, who may want to differentiate the answer by them.
+    """
+    with _lock:
+        order = _order(root)
+        known = set(map(id, xs))
+        for v in order:
+            if v._op is None and id(v) not in known:
+                return None
+        for v in xs:
+            if v._op is not None:
+                return None
+            v._adjoint = ABSENT
+        _sweep(order, 1.0)
+        answer = []
+        for v in xs:
+            answer.append(v._adjoint if v._adjoint != ABSENT else 0.0)
+        return answer
+
+
+# no_grad and detect_anomaly. ---------------------------------------------------------------------------------------------
+
+
+class _Mode:
+    """A context that sets how nodes are made, and restores what was there."""
+
+    __slots__ = ("before",)
+
+    def __init__(self) -> None:
+        self.before: list[tuple[int, Any]] = []
+
+    def _enter(self, mode: int, anomaly: Any) -> None:
+        global _mode, _anomaly
+        self.before.append((_mode, _anomaly))
+        _mode, _anomaly = mode, anomaly
+
+    def __exit__(self, *error: object) -> None:
+        global _mode, _anomaly
+        _mode, _anomaly = self.before.pop()
+
+
+class no_grad(_Mode):  # noqa: N801
+    """Context in which operations build no graph: their results are constants.
+
+    >>> x = Value(2.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.operands
+    ()
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        self._enter(NO_GRAD, None)
+        return self
+
+
+class AnomalyError(ArithmeticError):
+    """A nan or an infinity where `detect_anomaly` was watching; `node` is the first node that has it."""
+
+    def __init__(self, message: str, node: Value | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+class detect_anomaly(_Mode):  # noqa: N801
+    """Context that raises `AnomalyError` at the first operation whose value or adjoint is nan or infinite.
+
+    The message names the operation, the numbers, the line of the program and the path to a leaf.
+
+    >>> with detect_anomaly():
+    ...     Value(0.0, name="x").log()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    autograd.value.AnomalyError: log(0.0) is -inf, ...
+    """
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[int, tuple[Value, str]] = {}
+
+    def __enter__(self) -> Self:
+        self._enter(ANOMALY, self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self.lines.clear()
+
+    def made(self, v: Value, operands: tuple[Any, ...]) -> None:
+        """Note where v was made, and check its number."""
+        line = _user_line()
+        self.lines[id(v)] = (v, line)
+        if not math.isfinite(v.data):
+            raise AnomalyError(f"{_call(v, operands)} is {v.data}, at {line}{_path(v)}", v)
+
+    def sweeping(self, v: Value, adjoint: float) -> None:
+        """Check the adjoint of v, and what it passes on."""
+        line = self.lines.get(id(v), (v, "a line outside of detect_anomaly"))[1]
+        if not math.isfinite(adjoint):
+            raise AnomalyError(f"the adjoint of {_call(v, v.operands)} is {adjoint}, at {line}{_path(v)}", v)
+        for k, (x, p) in enumerate(zip(v.operands, v.partials(), strict=True)):
+            if isinstance(x, Value) and p is not None and not math.isfinite(adjoint * p):
+                raise AnomalyError(
+                    f"{_call(v, v.operands)} has the derivative {p} by operand {k}, which times the adjoint {adjoint} "
+                    f"makes {adjoint * p}, at {line}{_path(v)}",
+                    v,
+                )
+
+
+def _user_line() -> str:
+    """The nearest line that is not the engine's own."""
+    frame = sys._getframe()
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not (module.startswith("autograd.") and not module.startswith("autograd.testing")):
+            return f"{frame.f_code.co_filename}, line {frame.f_lineno}, in {frame.f_code.co_name}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return "an unknown line"
+
+
+def _call(v: Value, operands: tuple[Any, ...]) -> str:
+    op = v.op
+    if op is None:
+        return f"the leaf {v.name or v.data!r}"
+    return _print(op, [f"{_float(x)!r}" for x in operands[:8]] + ["..."] * (len(operands) > 8))
+
+
+def _print(op: Op, texts: list[str]) -> str:
+    if op.arity < 0:
+        return f"{op.name}({', '.join(texts)})"
+    return op.form.format(*texts)
+
+
+def _path(v: Value) -> str:
+    """The way from a node to a leaf, along first operands."""
+    steps = []
+    while v.op is not None and len(steps) < 8:
+        steps.append(v.op.name)
+        nodes = [x for x in v.operands if isinstance(x, Value)]
+        v = nodes[0]
+    end = f"the leaf {v.name or repr(v.data)}" if v.op is None else "..."
+    return f"; on the path {' <- '.join([*steps, end])}"
+
+
+# Listing. ----------------------------------------------------------------------------------------------------------------
+
+
+def program(root: Value) -> str:
+    """Return the graph as a straight-line program, one line per node, with value and gradient.
+
+    >>> x = Value(3.0, name="x")
+    >>> y = (x * x).log()
+    >>> y.backward()
+    >>> print(program(y))
+    x  = 3.0       # grad 0.666667
+    v0 = x * x     # 9, grad 0.111111
+    v1 = log(v0)   # 2.19722, grad 1
+    """
+    return "\n".join(_listing(root))
+
+
+def print_graph(root: Value, file: Any = None) -> None:
+    """Print `program(root)` line by line.
+
+    Args:
+        root: the result whose graph is printed.
+        file: where to; default the standard output.
+    """
+    for line in _listing(root):
+        print(line, file=file)
+
+
+def _listing(root: Value) -> Iterator[str]:
+    order = topological_order(root)
+    taken: dict[str, int] = {}
+    for v in order:
+        if v.name is not None:
+            taken[v.name] = taken.get(v.name, 0) + 1
+    names: dict[int, str] = {}
+    lines = []
+    fresh = leaf = 0
+    for v in order:
+        name = v.name
+        if name is None or taken[name] > 1:
+            while True:
+                if v.op is None:
+                    name, leaf = f"x{leaf}", leaf + 1
+                else:
+                    name, fresh = f"v{fresh}", fresh + 1
+                if name not in taken:
+                    break
+        names[id(v)] = name
+        if v.op is None:
+            lines.append((name, repr(v.data), "constant" if v.is_constant else f"grad {v.grad:.6g}"))
+        else:
+            texts = [names[id(x)] if isinstance(x, Value) else repr(x) for x in v.operands]
+            lines.append((name, _print(v.op, texts), f"{v.data:.6g}, grad {v.grad:.6g}"))
+    width = max(len(name) for name, _, _ in lines)
+    columns = min(60, max(len(text) for _, text, _ in lines))
+    for name, text, note in lines:
+        yield f"{name:{width}} = {text:{columns}}   # {note}"
+
+
+# Copies. -----------------------------------------------------------------------------------------------------------------
+
+
+def _copy(twin: Value, v: Value, operands: Sequence[Any]) -> None:
+    """Make twin a copy of v on other operands."""
+    _fill(twin, v._op, v._data, v._grad, v._name, operands)
+
+
+def _fill(v: Value, op: Op | None, data: float, grad: float, name: str | None, operands: Sequence[Any]) -> None:
+    v._data = data
+    v._grad = grad
+    v._op = op
+    v._name = name
+    v._mark = 0
+    v._a = v._b = None
+    if op is not None and op is not CONSTANT:
+        if op.arity == 1:
+            v._a = operands[0]
+        elif op.arity == 2:
+            v._a, v._b = operands[0], operands[1]
+        else:
+            v._a = tuple(operands)
+
+
+def _flatten(root: Value) -> tuple[Any, ...]:
+    """Return (rows, places of the rows' names, data, grads, names, operands): operands below zero are constants' places."""
+    order = topological_order(root)
+    place = {id(v): i for i, v in enumerate(order)}
+    rows: list[str] = []
+    where: dict[str, int] = {}
+    kinds, counts, operands = [], [], []
+    numbers: list[float] = []
+    for v in order:
+        name = CONSTANT.name if v.is_constant else v.op.name if v.op is not None else ""
+        if name not in where:
+            where[name] = len(rows)
+            rows.append(name)
+        kinds.append(where[name])
+        counts.append(len(v.operands))
+        for x in v.operands:
+            if isinstance(x, Value):
+                operands.append(place[id(x)])
+            else:
+                numbers.append(x)
+                operands.append(-len(numbers))
+    names = {i: v.name for i, v in enumerate(order) if v.name is not None}
+    return rows, kinds, counts, operands, numbers, [v.data for v in order], [v.grad for v in order], names
+
+
+def _rebuild(
+    kind: type[Value],
+    rows: list[str],
+    kinds: list[int],
+    counts: list[int],
+    operands: list[int],
+    numbers: list[float],
+    data: list[float],
+    grads: list[float],
+    names: dict[int, str],
+) -> Value:
+    table = [None if r == "" else CONSTANT if r == CONSTANT.name else ops.lookup(r) for r in rows]
+    made: list[Value] = []
+    at = 0
+    for i, k in enumerate(kinds):
+        v = kind.__new__(kind) if i == len(kinds) - 1 else Value.__new__(Value)
+        xs = [made[j] if j >= 0 else numbers[-j - 1] for j in operands[at : at + counts[i]]]
+        at += counts[i]
+        _fill(v, table[k], data[i], grads[i], names.get(i), xs)
+        made.append(v)
+    return made[-1]
