@@ -13,3 +13,5 @@ cdef class Op:
     cdef double slope1(self, double x, double y) except? -1e-301
     cdef double slope2a(self, double a, double b, double y) except? -1e-301
     cdef double slope2b(self, double a, double b, double y) except? -1e-301
+
+cdef object _node_type, _made_by

@@ -73,13 +73,12 @@ class Op:
 
     def __call__(self, *args: Any) -> Any:
         """Apply the operation to floats, nodes, arrays or any registered type of number."""
-        if len(args) == 1:
+        if len(args) == 1 and self.arity == 1:
             x = args[0]
-            if type(x) is float and self.arity == 1:
+            if type(x) is float:
                 return self.call1(x)
-            handler = HANDLERS.get(type(x))
-            if handler is not None and self.arity == 1:
-                return handler(self, args)
+            if type(x) is _node_type:
+                return _made_by(self, x)
         return apply(self, args)
 
     # What the sweeps call. An edge such as 1/0 makes Python raise where IEEE arithmetic has a value: then the same
@@ -144,6 +143,22 @@ class Op:
         from autograd import ops
 
         return (ops.lookup, (self.name,))
+
+
+def _no_node(op: Op, x: Any) -> Any:
+    raise TypeError(f"{op.name}: no type of node is installed")
+
+
+# The one type of node with a short way to its one-argument operations.
+_node_type: Any = Op
+_made_by = _no_node
+
+
+def install(node_type: type, made_by: Callable[[Op, Any], Any]) -> None:
+    """Let `Op.__call__` make nodes of this type directly; `Value` does so on import."""
+    global _node_type, _made_by
+    _node_type = node_type
+    _made_by = made_by
 
 
 class Ieee(float):

@@ -3,12 +3,11 @@ cimport cython
 from autograd.op cimport Op
 
 cdef Op ADD, SUB, MUL, DIV, NEG, POW, MOD, RELU, TANH, EXP, LOG, CONSTANT
-cdef int _RESERVE
 cdef int PLAIN, CONSTANTS, NO_GRAD, ANOMALY, _mode
 cdef object _anomaly
 cdef long long _clock
-cdef list _dying
-cdef bint _draining
+cdef int _LEVELS, _level
+cdef list _waiting
 cdef double ABSENT
 
 cdef class Value:
@@ -21,6 +20,7 @@ cdef class Value:
 cdef Value node(Op op, object a, object b, double data)
 
 cdef void _special(Value v) except *
+cpdef object made_by(Op op, object x)
 cpdef object build(Op op, tuple args)
 cdef object _where(object c, object a, object b)
 cdef object _operand(object x, Op op)
@@ -53,6 +53,3 @@ cpdef object float_adjoints(Value root, object xs)
 
 cdef void _copy(Value twin, Value v, object operands) except *
 cdef void _fill(Value v, Op op, double data, double grad, object name, object operands) except *
-
-@cython.locals(v=Value)
-cdef void _keep(object x) noexcept

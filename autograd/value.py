@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 from autograd import ops
-from autograd.op import ABSENT, HANDLERS, Op, number, register
+from autograd.op import ABSENT, HANDLERS, Op, install, number, register
 
 ADD, SUB, MUL, DIV, NEG, POW, MOD = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow, ops.mod
 RELU, TANH, EXP, LOG = ops.relu, ops.tanh, ops.exp, ops.log
@@ -36,11 +36,11 @@ _anomaly: Any = None
 _lock = threading.RLock()
 _clock = 1
 
-# Nodes on the way out. Freed one after the other, so that a graph of any depth goes without recursion. The list is never
-# empty, for one that grows from nothing and shrinks again asks for memory each time.
-_RESERVE = 64
-_dying: list[Any] = [None] * _RESERVE
-_draining = False
+# Freeing a node frees what only it refers to. That goes down directly for a few levels; deeper nodes wait in a list, so
+# that a graph of any depth is freed without deep recursion.
+_LEVELS = 64
+_level = 0
+_waiting: list[Any] = []
 
 
 class Value:
@@ -76,16 +76,20 @@ class Value:
         self._mark = 0
 
     def __dealloc__(self) -> None:
-        # Only the extension calls this. Operands that die with this node wait in a list until it is gone.
-        global _draining
-        _keep(self._a)
-        _keep(self._b)
+        # Only the extension calls this; Python frees its own objects without deep recursion.
+        global _level
+        if self._op is None:
+            return
+        if _level == _LEVELS:
+            _waiting.append(self._a)
+            _waiting.append(self._b)
+            return
+        _level += 1
         self._a = self._b = None
-        if not _draining and len(_dying) > _RESERVE:
-            _draining = True
-            while len(_dying) > _RESERVE:
-                _dying.pop()
-            _draining = False
+        if _level == 1:
+            while _waiting:
+                _waiting.pop()
+        _level -= 1
 
     # What a node shows. --------------------------------------------------------------------------------------------
 
@@ -191,7 +195,7 @@ class Value:
     # Arithmetic. ---------------------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Any:
-        if isinstance(other, Value):
+        if isinstance(other, Value) or type(other) is float:
             return node(ADD, self, other, self._data + _float(other))
         return right(ADD, self, other)
 
@@ -199,7 +203,7 @@ class Value:
         return left(ADD, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        if isinstance(other, Value):
+        if isinstance(other, Value) or type(other) is float:
             return node(SUB, self, other, self._data - _float(other))
         return right(SUB, self, other)
 
@@ -207,7 +211,7 @@ class Value:
         return left(SUB, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        if isinstance(other, Value):
+        if isinstance(other, Value) or type(other) is float:
             return node(MUL, self, other, self._data * _float(other))
         return right(MUL, self, other)
 
@@ -251,19 +255,19 @@ class Value:
 
     def relu(self) -> Value:
         """Return max(self, 0) as a node."""
-        return node(RELU, self, None, RELU.call1(self._data))
+        return made_by(RELU, self)
 
     def tanh(self) -> Value:
         """Return the hyperbolic tangent as a node."""
-        return node(TANH, self, None, TANH.call1(self._data))
+        return made_by(TANH, self)
 
     def exp(self) -> Value:
         """Return the exponential as a node."""
-        return node(EXP, self, None, EXP.call1(self._data))
+        return made_by(EXP, self)
 
     def log(self) -> Value:
         """Return the natural logarithm as a node."""
-        return node(LOG, self, None, LOG.call1(self._data))
+        return made_by(LOG, self)
 
     def __getattr__(self, name: str) -> Any:
         # Every row is a method, so that NumPy's functions work on arrays of Values: np.sin calls .sin().
@@ -356,16 +360,6 @@ class Value:
         return self.op.symbol if self.op is not None else ""
 
 
-def _keep(x: Any) -> None:
-    """Let an operand that may die outlive the node that is being freed."""
-    if isinstance(x, Value):
-        v = x
-        if v._op is not None:
-            _dying.append(x)
-    elif type(x) is tuple:
-        _dying.append(x)
-
-
 class _Method:
     """A row bound to a Value, as in ``x.sin``."""
 
@@ -402,9 +396,14 @@ def node(op: Op, a: Any, b: Any, data: float) -> Value:
     v._b = b
     v._name = None
     v._mark = 0
-    if _mode != PLAIN:
+    if _mode:
         _special(v)
     return v
+
+
+def made_by(op: Op, x: Any) -> Any:
+    """Make the node of a one-argument operation."""
+    return node(op, x, None, op.call1(_float(x)))
 
 
 def _special(v: Value) -> None:
@@ -424,7 +423,7 @@ def _special(v: Value) -> None:
 def build(op: Op, args: Sequence[Any]) -> Any:
     """Make the node of op on arguments of which at least one is a Value."""
     if len(args) == 1 and op.arity == 1:
-        return node(op, args[0], None, op.call1(_float(args[0])))
+        return made_by(op, args[0])
     if op.arity == 2:
         a, b = _operand(args[0], op), _operand(args[1], op)
         if a is None or b is None:
@@ -510,6 +509,7 @@ def constant(data: Any, name: str | None = None) -> Value:
 
 
 register(Value, build)
+install(Value, made_by)
 
 
 # Order and sweeps. -------------------------------------------------------------------------------------------------------
