@@ -7,11 +7,11 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from autograd import ops as ops
+from autograd import ops
 from autograd.calculus import derivative, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.op import ABSENT, Op
 from autograd.ops import (
-    abs,  # noqa: A004
+    abs,
     acos,
     acosh,
     asin,
@@ -50,7 +50,7 @@ from autograd.ops import (
     mean,
     minimum,
     norm,
-    pow,  # noqa: A004
+    pow,
     primitive,
     prod,
     reciprocal,
@@ -65,7 +65,7 @@ from autograd.ops import (
     softsign,
     sqrt,
     square,
-    sum,  # noqa: A004
+    sum,
     tan,
     tanh,
     where,
@@ -87,6 +87,93 @@ if _TYPE_CHECKING:
     from autograd.learn import fit as fit
     from autograd.net import Net as Net
     from autograd.net import Neuron as Neuron
+
+__all__ = [
+    "ABSENT",
+    "SGD",
+    "Adam",
+    "AnomalyError",
+    "Net",
+    "Neuron",
+    "Op",
+    "Value",
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "clip",
+    "compiled",
+    "constant",
+    "cos",
+    "cosh",
+    "derivative",
+    "detect_anomaly",
+    "digamma",
+    "dot",
+    "elu",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fit",
+    "floor",
+    "fmod",
+    "gaussian",
+    "gelu",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "hypot",
+    "jacobian",
+    "jvp",
+    "leaky_relu",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logsigmoid",
+    "logsumexp",
+    "maximum",
+    "mean",
+    "minimum",
+    "no_grad",
+    "norm",
+    "ops",
+    "pow",
+    "primitive",
+    "print_graph",
+    "prod",
+    "program",
+    "reciprocal",
+    "relu",
+    "selu",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "softplus",
+    "softsign",
+    "sqrt",
+    "square",
+    "sum",
+    "tan",
+    "tanh",
+    "topological_order",
+    "value_and_grad",
+    "vjp",
+    "where",
+]
 
 __version__ = "0.1.0"
 
@@ -117,8 +204,8 @@ def _warn_of_namesake() -> None:
     import warnings
 
     warnings.warn(
-        f"dagrad and the distribution 'autograd' {other.version} (HIPS) are installed in one environment and both own the "
-        "folder 'autograd': the files of one have overwritten those of the other. Keep one: "
+        f"dagrad and the distribution 'autograd' {other.version} (HIPS) are installed in one environment, and both "
+        "own the folder 'autograd': the files of one have overwritten those of the other. Keep one: "
         "pip uninstall autograd dagrad, then install the one you want.",
         ImportWarning if not other.files else RuntimeWarning,
         stacklevel=3,

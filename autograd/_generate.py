@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ class Symbol:
     __le__ = lambda a, b: infix(a, "<=", b)
     __gt__ = lambda a, b: infix(a, ">", b)
     __ge__ = lambda a, b: infix(a, ">=", b)
-    __eq__ = lambda a, b: infix(a, "==", b)  # type: ignore[assignment]
     __and__ = lambda a, b: infix(a, "and", b)
     __or__ = lambda a, b: infix(a, "or", b)
     __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Symbol:  # type: ignore[override]
+        return infix(self, "==", other)
 
 
 def text(x: Any) -> str:
@@ -79,6 +82,11 @@ _ARGUMENTS = {1: ["x"], 2: ["a", "b"], 3: ["a", "b", "c"]}
 _values: dict[str, str] = {}
 
 
+def call_of(op: Op, *args: Symbol) -> Symbol:
+    """Return the expression of a row's value, as a formula of its arguments."""
+    return call(op, args)
+
+
 def value_text(op: Op) -> str:
     """Return the C form of a row's value; raise NoNativeForm if it has none."""
     if op.name not in _values:
@@ -104,33 +112,30 @@ def native_source() -> str:
     """Return the text of `_native.pyx`."""
     classes: list[str] = []
     for op in ops.TABLE.values():
-        names = _ARGUMENTS.get(op.arity, [])
         if op.arity not in (1, 2):
             continue
-        methods = []
-        signature = ", ".join(f"double {n}" for n in names)
-        candidates = [(f"call{op.arity}", signature, lambda op=op, names=names: (value_text(op), f"v_{op.name}({', '.join(names)})")[1])]
-        for k, partial in enumerate(op.partials):
-            method = "slope1" if op.arity == 1 else "slope2" + "ab"[k]
-            symbols = [Symbol(n) for n in [*names, "y"]]
-            candidates.append((method, signature + ", double y", lambda p=partial, s=symbols: expression(p, s)))
-        for method, parameters, make in candidates:
+        names = _ARGUMENTS[op.arity]
+        formulas = [(f"call{op.arity}", names, partial(call_of, op))]
+        for suffix, line in zip(["1"] if op.arity == 1 else ["2a", "2b"], op.partials, strict=True):
+            formulas.append((f"slope{suffix}", [*names, "y"], line))
+        bodies = ""
+        for method, parameters, formula in formulas:
             try:
-                body = make()
+                body = expression(formula, [*map(Symbol, parameters)])
             except NoNativeForm:
                 continue
-            methods.append(f"    cdef double {method}(self, {parameters}) except? -1e-301:\n        return {body}\n")
-        if methods:
-            classes.append(f"cdef class Op_{op.name}(Op):\n" + "".join(methods))
-            classes.append(f'ROWS["{op.name}"] = Op_{op.name}\n')
+            signature = f"cdef double {method}(self, {_doubles(parameters)}) except? -1e-301"
+            bodies += f"    {signature}:\n        return {body}\n"
+        if bodies:
+            classes.append(f"cdef class Op_{op.name}(Op):\n{bodies}\nROWS[{op.name!r}] = Op_{op.name}\n")
     libm = sorted({op.value.c for op in ops.TABLE.values() if hasattr(op.value, "c")})
     externs = "".join(
         f'    double c_{name} "{name}"({", ".join(["double"] * _c_arity(name))}) noexcept\n' for name in libm
     )
     functions = []
     for name, body in _values.items():
-        parameters = ", ".join(f"double {n}" for n in _ARGUMENTS[ops.TABLE[name].arity])
-        functions.append(f"cdef inline double v_{name}({parameters}) noexcept:\n    return {body}\n")
+        signature = _doubles(_ARGUMENTS[ops.TABLE[name].arity])
+        functions.append(f"cdef inline double v_{name}({signature}) noexcept:\n    return {body}\n")
     digest = hashlib.sha256(Path(ops.__file__).read_bytes()).hexdigest()
     return "\n".join(
         [
@@ -144,6 +149,10 @@ def native_source() -> str:
             *classes,
         ]
     )
+
+
+def _doubles(names: list[str]) -> str:
+    return ", ".join(f"double {n}" for n in names)
 
 
 def _c_arity(function: str) -> int:

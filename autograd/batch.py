@@ -1,7 +1,7 @@
 """A formula over arrays: the rows of the table applied element by element, and differentiated so.
 
-`differentiate` records a formula once on arrays and sweeps it in reverse: every element of a result is a function of the
-same element of the columns. Nets use it for activations and losses given as formulas.
+`differentiate` records a formula once on arrays and sweeps it in reverse: every element of a result is a function of
+the same element of the columns. Nets use it for activations and losses given as formulas.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ Array = NDArray[np.float64]
 _UFUNC = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
     "atanh": "arctanh", "pow": "power", "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide",
-    "neg": "negative", "mod": "mod", "where": "where",
+    "neg": "negative", "mod": "mod",
 }  # fmt: skip
-_SAME = (
-    "exp exp2 expm1 log log2 log10 log1p sqrt cbrt square reciprocal sin cos tan sinh cosh tanh hypot floor ceil abs fmod"
-).split()
-_UFUNC |= {name: name for name in _SAME}
+_UFUNC |= {
+    name: name
+    for name in (
+        *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square", "reciprocal", "hypot"),
+        *("sin", "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "abs", "fmod"),
+    )
+}
 
 
 def elementwise(op: Op, args: Sequence[Any]) -> Any:
@@ -58,7 +61,7 @@ def evaluate(op: Op, arrays: Sequence[Any]) -> Array:
     """Return a row's values on float arrays: NumPy's function of this meaning, the row's own formula, or one by one."""
     with np.errstate(all="ignore"):
         if op is ops.where:
-            return np.where(arrays[0] != 0 if np.asarray(arrays[0]).dtype != bool else arrays[0], *arrays[1:])
+            return np.asarray(np.where(np.asarray(arrays[0]) != 0, arrays[1], arrays[2]))
         if op.name in _UFUNC and ops.TABLE[op.name] is op:
             return getattr(np, _UFUNC[op.name])(*arrays)  # type: ignore[no-any-return]
         if op.arity < 0:
@@ -143,8 +146,12 @@ class Column:
     __le__ = lambda a, b: Condition(a.data <= _data(b))
     __gt__ = lambda a, b: Condition(a.data > _data(b))
     __ge__ = lambda a, b: Condition(a.data >= _data(b))
-    __eq__ = lambda a, b: Condition(a.data == _data(b))  # type: ignore[assignment]
-    __ne__ = lambda a, b: Condition(a.data != _data(b))  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]
+        return Condition(self.data == _data(other))
+
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+        return Condition(self.data != _data(other))
 
 
 _BRANCH = (

@@ -1,9 +1,9 @@
 """Derivatives of Python functions, to any order: the sweeps of `value.py` behind a function's door.
 
-Functions may take scalars, and lists, tuples, dicts and arrays of them, nested; a derivative has the shape of what it is taken
-by. Answers are floats. Inside another derivative, or where the function uses Values from outside, they are nodes, so
-that the outer derivative sees them: each call makes fresh leaves, and a sweep asks only for those, so a variable of an
-outer derivative is never mistaken for one of the inner.
+Functions may take scalars, and lists, tuples, dicts and arrays of them, nested; a derivative has the shape of what it
+is taken by. Answers are floats. Inside another derivative, or where the function uses Values from outside, they are
+nodes, so that the outer derivative sees them: each call makes fresh leaves, and a sweep asks only for those, so a
+variable of an outer derivative is never mistaken for one of the inner.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from autograd import ops
 from autograd.op import number
 from autograd.value import Value, float_adjoints, forward_sweep, reverse_sweep, topological_order
 
-# Arguments as trees. -----------------------------------------------------------------------------------------------------
+# Arguments as trees. ------------------------------------------------------------------------------------------------
 
 
 def _is_array(x: Any) -> bool:
@@ -73,7 +73,7 @@ class _Call:
         for k in places:
             if not -len(args) <= k < len(args):
                 raise TypeError(
-                    f"the derivative of {_name(f)} is by argument {k}, but the call has {len(args)} positional arguments"
+                    f"the derivative of {_name(f)} is by argument {k}, but the call has {len(args)} positional ones"
                 )
         self.what = f"argument of {_name(f)}"
         self.trees = [args[k] for k in places]
@@ -129,7 +129,7 @@ def _wrap(derivative: Callable[..., Any], f: Callable[..., Any], what: str) -> C
     return derivative
 
 
-# Derivatives of graphs. --------------------------------------------------------------------------------------------------
+# Derivatives of graphs. ---------------------------------------------------------------------------------------------
 
 
 def gradients(y: Value, xs: Any) -> Any:
@@ -181,7 +181,7 @@ def _gradient(call: _Call, y: Any) -> list[Any]:
     return fast if fast is not None else _adjoints(y, call.xs)
 
 
-# Derivatives of functions. -----------------------------------------------------------------------------------------------
+# Derivatives of functions. ------------------------------------------------------------------------------------------
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

@@ -62,7 +62,7 @@ class Op:
         self.domain = domain
         self.kinks = kinks
         self.infix = bool(form)
-        self.form = form or name + "(" + ", ".join("{%d}" % i for i in range(max(arity, 1))) + ")"
+        self.form = form or name + "(" + ", ".join(f"{{{i}}}" for i in range(max(arity, 1))) + ")"
         self.note = note
         self.pack = pack or one_sequence
 
@@ -151,7 +151,7 @@ def _no_node(op: Op, x: Any) -> Any:
 
 # The one type of node with a short way to its one-argument operations.
 _node_type: Any = Op
-_made_by = _no_node
+_made_by: Callable[[Op, Any], Any] = _no_node
 
 
 def install(node_type: type, made_by: Callable[[Op, Any], Any]) -> None:

@@ -1,11 +1,13 @@
 """The table of operations: every value and every derivative, once, one row each.
 
 A partial is one line of mathematics, written with these same operations: `x`, or `a` and `b`, are the arguments, `y`
-the result. Given floats a line gives a float, given nodes a node (which makes the higher derivatives), given
-arrays an array. Each line is in the form that keeps the digits over the whole range: tanh' is not 1 - y*y, which cancels.
+the result. Given floats a line gives a float, given nodes a node (which makes the higher derivatives), given arrays an
+array. Each line is in the form that keeps the digits over the whole range: tanh' is not 1 - y*y, which cancels.
 `ABSENT` marks a branch that was not taken; a constant there would be multiplied. To add an operation, add a row.
 """
 
+# mypy: disable-error-code="has-type"
+# (lines of the table use rows that come after them)
 from __future__ import annotations
 
 import math
@@ -32,7 +34,7 @@ def row(name: str, value: Callable[..., Any], *partials: Callable[..., Any], **a
     about.setdefault("arity", len(partials))
     about.setdefault("domain", (R,) * about["arity"])
     if about["arity"] == VARIADIC:
-        (partials,) = partials  # type: ignore[assignment]
+        partials = partials[0]  # type: ignore[assignment]
     if name in TABLE:
         raise ValueError(f"there is an operation {name!r} already; choose another name")
     TABLE[name] = operation = _kind(name)(name, value, partials, **about)
@@ -61,8 +63,10 @@ def _kind(name: str) -> type[Op]:
 
 
 def _load_native() -> None:
+    import importlib
+
     try:
-        from autograd import _native as native  # type: ignore[attr-defined]
+        native: Any = importlib.import_module("autograd._native")
     except ImportError:
         return
     import hashlib
@@ -75,15 +79,15 @@ def _load_native() -> None:
 _load_native()
 
 
-# Arithmetic. ---------------------------------------------------------------------------------------------------------
+# Arithmetic. --------------------------------------------------------------------------------------------------------
 
 add = row("add", lambda a, b: a + b, lambda a, b, y: 1.0, lambda a, b, y: 1.0, form="{0} + {1}")
 sub = row("sub", lambda a, b: a - b, lambda a, b, y: 1.0, lambda a, b, y: -1.0, form="{0} - {1}")
 mul = row("mul", lambda a, b: a * b, lambda a, b, y: b, lambda a, b, y: a, form="{0} * {1}")
 div = row("div", lambda a, b: a / b, lambda a, b, y: 1.0 / b, lambda a, b, y: -y / b, form="{0} / {1}",
-          note="1/0 is inf and 0/0 is nan, as in IEEE 754")
+          kinks=lambda a, b: b == 0, note="1/0 is inf and 0/0 is nan, as in IEEE 754")
 neg = row("neg", lambda x: -x, lambda x, y: -1.0, form="-{0}")
-pow = row("pow", power,  # noqa: A001
+pow = row("pow", power,
           lambda a, b, y: where((a == 0.0) & (b == 0.0), 0.0, b * a ** (b - 1.0)),
           lambda a, b, y: where((y == 0.0) | ((a == 0.0) & (b == 0.0)), 0.0, y * log(a)),
           domain=(POSITIVE, R), form="{0} ** {1}",
@@ -99,7 +103,7 @@ identity = row("identity", lambda x: x, lambda x, y: 1.0)
 square = row("square", lambda x: x * x, lambda x, y: 2.0 * x)
 reciprocal = row("reciprocal", lambda x: 1.0 / x, lambda x, y: -y * y, domain=(POSITIVE,))
 
-# Exponentials, logarithms, roots. ------------------------------------------------------------------------------------
+# Exponentials, logarithms, roots. -----------------------------------------------------------------------------------
 
 exp = row("exp", libm(math.exp, inf), lambda x, y: y)
 exp2 = row("exp2", libm(math.exp2, inf), lambda x, y: y * LN2)
@@ -115,7 +119,7 @@ logaddexp = row("logaddexp",
                 lambda a, b: where(a == b, a + LN2, maximum(a, b) + log1p(exp(-abs(a - b)))),
                 lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a))
 
-# Circular and hyperbolic functions. ----------------------------------------------------------------------------------
+# Circular and hyperbolic functions. ---------------------------------------------------------------------------------
 
 sin = row("sin", libm(math.sin), lambda x, y: cos(x))
 cos = row("cos", libm(math.cos), lambda x, y: -sin(x))
@@ -141,7 +145,7 @@ acosh = row("acosh", libm(math.acosh), lambda x, y: 1.0 / (sqrt(x - 1.0) * sqrt(
 atanh = row("atanh", libm(math.atanh, pole={1.0: inf, -1.0: -inf}), lambda x, y: 1.0 / ((1.0 - x) * (1.0 + x)),
             domain=((-1.0, 1.0),))
 
-# Special functions. --------------------------------------------------------------------------------------------------
+# Special functions. -------------------------------------------------------------------------------------------------
 
 gaussian = row("gaussian", special.gaussian, lambda x, y: -2.0 * x * y, note="exp(-x*x)")
 normal_pdf = row("normal_pdf", special.normal_pdf, lambda x, y: -x * y)
@@ -155,9 +159,9 @@ digamma = row("digamma", special.digamma, lambda x, y: polygamma(1.0, x), domain
 polygamma = row("polygamma", special.polygamma, lambda n, x, y: nan, lambda n, x, y: polygamma(n + 1.0, x),
                 domain=((0.0, 20.0), POSITIVE), note="the order n is a whole number >= 0 and has no derivative")
 
-# Pieces and choices. -------------------------------------------------------------------------------------------------
+# Pieces and choices. ------------------------------------------------------------------------------------------------
 
-abs = row("abs", special.fabs, lambda x, y: sign(x), kinks=lambda x: x == 0, form="|{0}|",  # noqa: A001
+abs = row("abs", special.fabs, lambda x, y: sign(x), kinks=lambda x: x == 0, form="|{0}|",
           note="abs'(0) = 0")
 sign = row("sign", lambda x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)), lambda x, y: ABSENT,
            kinks=lambda x: x == 0, note="sign(0) = 0, sign' = 0")
@@ -185,7 +189,7 @@ where = row("where", special.choose,
             lambda c, a, b, y: where(c, ABSENT, 1.0),
             kinks=lambda c, a, b: False, note="the branch not taken contributes nothing, not even nan * 0")
 
-# Activations of neurons. ---------------------------------------------------------------------------------------------
+# Activations of neurons. --------------------------------------------------------------------------------------------
 
 relu = row("relu", lambda x: where(x <= 0.0, 0.0, x), lambda x, y: where(x <= 0.0, ABSENT, 1.0),
            kinks=lambda x: x == 0, note="relu'(0) = 0")
@@ -206,7 +210,7 @@ gelu = row("gelu", lambda x: x * normal_cdf(x), lambda x, y: normal_cdf(x) + x *
 softsign = row("softsign", lambda x: x / (1.0 + abs(x)), lambda x, y: square(1.0 / (1.0 + abs(x))),
                note="its second derivative at 0 is 0, by abs'(0) = 0")
 
-# Sums over sequences: one node each, however long. --------------------------------------------------------------------
+# Sums over sequences: one node each, however long. ------------------------------------------------------------------
 
 
 def _pair(a: Any, b: Any) -> list[Any]:
@@ -230,7 +234,7 @@ def _products_of_others(xs: list[Any], y: Any) -> list[Any]:
     return [b * a for b, a in zip(before, reversed(after), strict=True)] if xs else []
 
 
-sum = row("sum", special.sum, lambda xs, y: [1.0] * len(xs), arity=VARIADIC)  # noqa: A001
+sum = row("sum", special.sum, lambda xs, y: [1.0] * len(xs), arity=VARIADIC)
 mean = row("mean", special.mean, lambda xs, y: [1.0 / len(xs)] * len(xs), arity=VARIADIC)
 dot = row("dot", lambda xs: special.dot(*_halves(xs)), lambda xs, y: xs[len(xs) // 2 :] + xs[: len(xs) // 2],
           arity=VARIADIC, pack=_pair)

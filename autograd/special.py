@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 inf, nan = math.inf, math.nan
@@ -62,7 +62,7 @@ def fmod(a: float, b: float) -> float:
 
 
 for _function in (fabs, floor, ceil, fmod):
-    _function.c = _function.__name__  # type: ignore[attr-defined]
+    vars(_function)["c"] = _function.__name__
 
 
 def mod(a: float, b: float) -> float:
@@ -78,7 +78,7 @@ def choose(c: Any, a: Any, b: Any) -> Any:
     return a if c else b
 
 
-# exp(-x*x) loses digits in proportion to x*x, so the square is split: hi carries 26 bits and its square is exact. ------
+# exp(-x*x) loses digits in proportion to x*x, so the square is split: hi is short and its square exact. ------
 
 
 def _exp_minus_square(x: float, scale: float) -> float:
@@ -119,7 +119,7 @@ def normal_cdf(x: float) -> float:
     return 0.5 * (math.erfc(t) + error * 2.0 / math.sqrt(math.pi) * gaussian(t))
 
 
-# The gamma family. -----------------------------------------------------------------------------------------------------
+# The gamma family. --------------------------------------------------------------------------------------------------
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 
@@ -139,7 +139,7 @@ def _hurwitz(s: float, x: float) -> float:
     return math.fsum(terms)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _zeta_minus_1() -> tuple[float, ...]:
     return tuple(_hurwitz(float(k), 2.0) for k in range(2, 60))
 
@@ -148,7 +148,7 @@ _EULER = 0.57721566490153286061
 
 
 def lgamma(x: float) -> float:
-    """Logarithm of |gamma(x)|; near its roots 1 and 2 by the Taylor series, whose terms keep the digits (DLMF 5.7.3)."""
+    """Logarithm of |gamma(x)|; near its roots 1 and 2 by the Taylor series, which keeps the digits (DLMF 5.7.3)."""
     if 0.5 < x < 2.5:
         t = x - 1.0 if x < 1.5 else x - 2.0
         power, terms = t, [t * (1.0 - _EULER)]
@@ -238,13 +238,14 @@ def polygamma(n: float, x: float) -> float:
 
 def power_term(n: float, x: float) -> float:
     """-(-1)^n n! / x^(n+1), one step of the recurrence of `polygamma`."""
-    return (1.0 if n % 2.0 == 1.0 else -1.0) * math.gamma(n + 1.0) / x ** (n + 1.0)
+    size: float = math.gamma(n + 1.0) / x ** (n + 1.0)
+    return size if n % 2.0 == 1.0 else -size
 
 
-# Sequences. ------------------------------------------------------------------------------------------------------------
+# Sequences. ---------------------------------------------------------------------------------------------------------
 
 
-def sum(xs: Sequence[float]) -> float:  # noqa: A001
+def sum(xs: Sequence[float]) -> float:
     """Sum of floats, correctly rounded where it is finite."""
     try:
         return math.fsum(xs)
@@ -267,7 +268,7 @@ def dot(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 def prod(xs: Sequence[float]) -> float:
     """Product of floats; 1 of nothing."""
-    return math.prod(xs, start=1.0)
+    return float(math.prod(xs, start=1.0))
 
 
 def norm(xs: Sequence[float]) -> float:

@@ -49,6 +49,9 @@ cdef void _accumulate(object x, double g) noexcept
 cdef void _commit(list order) except *
 
 @cython.locals(v=Value)
+cdef list _adjoints(object xs)
+
+@cython.locals(v=Value)
 cpdef object float_adjoints(Value root, object xs)
 
 cdef void _copy(Value twin, Value v, object operands) except *

@@ -2,9 +2,9 @@
 
 A node keeps its number, the operation that made it and the operands; the derivative stays in the row of `ops.py`.
 `topological_order` lists the nodes under a result, operands first. `reverse_sweep` walks that list backwards and
-accumulates adjoints, `forward_sweep` walks it forwards and accumulates tangents; both are generic in the kind of number,
-so that adjoints may be nodes again and the derivative of a derivative is the same few lines. `Value.backward` is
-the reverse sweep on plain floats, written out for speed.
+accumulates adjoints, `forward_sweep` walks it forwards and accumulates tangents; both are generic in the kind of
+number, so that adjoints may be nodes again and the derivative of a derivative is the same few lines. `Value.backward`
+is the reverse sweep on plain floats, written out for speed.
 
 The source runs as it is; a build with a C compiler makes an extension of it, typed by `value.pxd`.
 """
@@ -61,6 +61,14 @@ class Value:
     """
 
     __slots__ = ("_a", "_adjoint", "_b", "_data", "_grad", "_mark", "_name", "_op")
+    _op: Op | None
+    _a: Any
+    _b: Any
+    _data: float
+    _grad: float
+    _adjoint: float
+    _name: str | None
+    _mark: int
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         if type(data) is not float:
@@ -383,7 +391,7 @@ _NUMPY_NAMES = {
 }  # fmt: skip
 
 
-# Making nodes. -----------------------------------------------------------------------------------------------------------
+# Making nodes. ------------------------------------------------------------------------------------------------------
 
 
 def node(op: Op, a: Any, b: Any, data: float) -> Value:
@@ -401,7 +409,7 @@ def node(op: Op, a: Any, b: Any, data: float) -> Value:
     return v
 
 
-def made_by(op: Op, x: Any) -> Any:
+def made_by(op: Op, x: Any) -> Value:
     """Make the node of a one-argument operation."""
     return node(op, x, None, op.call1(_float(x)))
 
@@ -466,9 +474,8 @@ def _operand(x: Any, op: Op) -> Any:
 def right(op: Op, a: Value, b: Any) -> Any:
     """Return a op b for a Value a and anything b, as the operators need it."""
     if type(b) is not float and not isinstance(b, Value):
-        if hasattr(b, "__array__") or type(b) in HANDLERS:
-            if not (hasattr(b, "ndim") and b.ndim == 0 and type(b) not in HANDLERS):
-                return NotImplemented
+        if _foreign(b):
+            return NotImplemented
         b = number(b, op.name)
     return node(op, a, b, op.call2(a._data, _float(b)))
 
@@ -476,10 +483,15 @@ def right(op: Op, a: Value, b: Any) -> Any:
 def left(op: Op, a: Any, b: Value) -> Any:
     """Return a op b for anything a but a Value, and a Value b."""
     if type(a) is not float:
-        if type(a) in HANDLERS or (hasattr(a, "__array__") and not (hasattr(a, "ndim") and a.ndim == 0)):
+        if _foreign(a):
             return NotImplemented
         a = number(a, op.name)
     return node(op, a, b, op.call2(a, b._data))
+
+
+def _foreign(x: Any) -> bool:
+    """Whether x is an array or another type of number that knows what to do with a Value."""
+    return type(x) in HANDLERS or (hasattr(x, "__array__") and getattr(x, "ndim", 1) > 0)
 
 
 def _float(x: Any) -> float:
@@ -512,7 +524,7 @@ register(Value, build)
 install(Value, made_by)
 
 
-# Order and sweeps. -------------------------------------------------------------------------------------------------------
+# Order and sweeps. --------------------------------------------------------------------------------------------------
 
 
 def _order(root: Value) -> list[Value]:
@@ -700,6 +712,14 @@ def _commit(order: list[Value]) -> None:
             v._grad = v._adjoint if v._adjoint != ABSENT else 0.0
 
 
+def _adjoints(xs: Sequence[Value]) -> list[float]:
+    answer: list[float] = [0.0] * len(xs)
+    for i in range(len(xs)):
+        v = xs[i]
+        answer[i] = 0.0 if v._adjoint == ABSENT else v._adjoint
+    return answer
+
+
 def float_adjoints(root: Value, xs: Sequence[Value]) -> list[float] | None:
     """Return droot/dx for each x as floats, without touching any `grad`; None if root has leaves besides xs.
 
@@ -716,13 +736,10 @@ def float_adjoints(root: Value, xs: Sequence[Value]) -> list[float] | None:
                 return None
             v._adjoint = ABSENT
         _sweep(order, 1.0)
-        answer = []
-        for v in xs:
-            answer.append(v._adjoint if v._adjoint != ABSENT else 0.0)
-        return answer
+        return _adjoints(xs)
 
 
-# no_grad and detect_anomaly. ---------------------------------------------------------------------------------------------
+# no_grad and detect_anomaly. ----------------------------------------------------------------------------------------
 
 
 class _Mode:
@@ -743,7 +760,7 @@ class _Mode:
         _mode, _anomaly = self.before.pop()
 
 
-class no_grad(_Mode):  # noqa: N801
+class no_grad(_Mode):
     """Context in which operations build no graph: their results are constants.
 
     >>> x = Value(2.0)
@@ -768,7 +785,7 @@ class AnomalyError(ArithmeticError):
         self.node = node
 
 
-class detect_anomaly(_Mode):  # noqa: N801
+class detect_anomaly(_Mode):
     """Context that raises `AnomalyError` at the first operation whose value or adjoint is nan or infinite.
 
     The message names the operation, the numbers, the line of the program and the path to a leaf.
@@ -840,7 +857,7 @@ def _print(op: Op, texts: list[str]) -> str:
 
 def _path(v: Value) -> str:
     """The way from a node to a leaf, along first operands."""
-    steps = []
+    steps: list[str] = []
     while v.op is not None and len(steps) < 8:
         steps.append(v.op.name)
         nodes = [x for x in v.operands if isinstance(x, Value)]
@@ -849,7 +866,7 @@ def _path(v: Value) -> str:
     return f"; on the path {' <- '.join([*steps, end])}"
 
 
-# Listing. ----------------------------------------------------------------------------------------------------------------
+# Listing. -----------------------------------------------------------------------------------------------------------
 
 
 def program(root: Value) -> str:
@@ -908,7 +925,7 @@ def _listing(root: Value) -> Iterator[str]:
         yield f"{name:{width}} = {text:{columns}}   # {note}"
 
 
-# Copies. -----------------------------------------------------------------------------------------------------------------
+# Copies. ------------------------------------------------------------------------------------------------------------
 
 
 def _copy(twin: Value, v: Value, operands: Sequence[Any]) -> None:
@@ -933,7 +950,7 @@ def _fill(v: Value, op: Op | None, data: float, grad: float, name: str | None, o
 
 
 def _flatten(root: Value) -> tuple[Any, ...]:
-    """Return (rows, places of the rows' names, data, grads, names, operands): operands below zero are constants' places."""
+    """Return the graph under root as flat lists for `_rebuild`; operands below zero are places of plain numbers."""
     order = topological_order(root)
     place = {id(v): i for i, v in enumerate(order)}
     rows: list[str] = []
