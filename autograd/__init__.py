@@ -207,7 +207,7 @@ def _warn_of_namesake() -> None:
         f"dagrad and the distribution 'autograd' {other.version} (HIPS) are installed in one environment, and both "
         "own the folder 'autograd': the files of one have overwritten those of the other. Keep one: "
         "pip uninstall autograd dagrad, then install the one you want.",
-        ImportWarning if not other.files else RuntimeWarning,
+        RuntimeWarning,
         stacklevel=3,
     )
 

@@ -8,10 +8,9 @@ which `scipy.optimize.minimize(objective, w, args=(rows,), jac=True)` takes as w
 
 from __future__ import annotations
 
-import difflib
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from autograd import batch, ops
 from autograd.net import as_floats
+from autograd.op import did_you_mean
 
 if TYPE_CHECKING:
     from autograd.net import Net
@@ -198,7 +198,7 @@ def find_loss(loss: Any) -> Loss:
     if isinstance(loss, str):
         if loss not in LOSSES:
             raise ValueError(
-                f"unknown loss {loss!r}{_did_you_mean(loss, LOSSES)}; there are {', '.join(LOSSES)}, or "
+                f"unknown loss {loss!r}{did_you_mean(loss, LOSSES)}; there are {', '.join(LOSSES)}, or "
                 "give a formula such as lambda phi, y: (phi[0] - y[0])**2"
             )
         return Loss(loss, LOSSES[loss])
@@ -333,7 +333,7 @@ def find_optimiser(optimiser: Any, rate: float | None = None) -> Optimiser:
     if isinstance(optimiser, str):
         if optimiser not in OPTIMISERS:
             raise ValueError(
-                f"unknown optimiser {optimiser!r}{_did_you_mean(optimiser, OPTIMISERS)}; there are "
+                f"unknown optimiser {optimiser!r}{did_you_mean(optimiser, OPTIMISERS)}; there are "
                 f"{', '.join(OPTIMISERS)}, or give an instance such as SGD(0.1, momentum=0.9)"
             )
         kind = OPTIMISERS[optimiser]
@@ -569,7 +569,7 @@ def _find_metric(metric: Any) -> Callable[[Floats, ArrayLike], float] | None:
         return metric  # type: ignore[no-any-return]
     if metric not in METRICS:
         raise ValueError(
-            f"unknown metric {metric!r}{_did_you_mean(str(metric), METRICS)}; there are "
+            f"unknown metric {metric!r}{did_you_mean(str(metric), METRICS)}; there are "
             f"{', '.join(METRICS)}, or give a function of (outputs, Y)"
         )
     return METRICS[metric]
@@ -594,11 +594,6 @@ class _Bar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def _did_you_mean(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _at_least(x: Any, what: str, least: int = 1) -> int:

@@ -9,7 +9,7 @@ from the same lines (see `_generate.py`).
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 #: The partial of an argument that does not reach the result at all, as in the branch that `where` did not take.
@@ -269,6 +269,14 @@ def one_sequence(*args: Any) -> list[Any]:
     if isinstance(xs, str) or not hasattr(xs, "__iter__"):
         raise TypeError(f"expected a sequence of numbers, got {xs!r}")
     return list(xs.ravel().tolist() if hasattr(xs, "ravel") else xs)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known names that are spelled like this one, or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known))
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def number(x: Any, where: str) -> float:

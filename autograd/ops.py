@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd import special
-from autograd.op import ABSENT, VARIADIC, Op, one_sequence, power
+from autograd.op import ABSENT, VARIADIC, Op, did_you_mean, one_sequence, power
 from autograd.special import inf, libm, nan
 
 #: Every row by name.
@@ -46,11 +46,8 @@ def lookup(name: str) -> Op:
     try:
         return TABLE[name]
     except KeyError:
-        import difflib
-
-        close = difflib.get_close_matches(name, TABLE)
-        hint = f"did you mean {' or '.join(close)}?" if close else "autograd.ops.TABLE lists them"
-        raise KeyError(f"no operation is called {name!r}; {hint}") from None
+        hint = did_you_mean(name, TABLE) or "; autograd.ops.TABLE lists them"
+        raise KeyError(f"no operation is called {name!r}{hint}") from None
 
 
 # Native code for a row exists only as far as it was made from this very text; a changed row runs as Python until the
@@ -88,7 +85,7 @@ div = row("div", lambda a, b: a / b, lambda a, b, y: 1.0 / b, lambda a, b, y: -y
           kinks=lambda a, b: b == 0, note="1/0 is inf and 0/0 is nan, as in IEEE 754")
 neg = row("neg", lambda x: -x, lambda x, y: -1.0, form="-{0}")
 pow = row("pow", power,
-          lambda a, b, y: where((a == 0.0) & (b == 0.0), 0.0, b * a ** (b - 1.0)),
+          lambda a, b, y: where((a == 0.0) & (b == 0.0), 0.0, b * pow(a, b - 1.0)),
           lambda a, b, y: where((y == 0.0) | ((a == 0.0) & (b == 0.0)), 0.0, y * log(a)),
           domain=(POSITIVE, R), form="{0} ** {1}",
           note="a negative base with a broken exponent is nan; d(x**0) = 0 also at 0; "
@@ -138,7 +135,7 @@ hypot = row("hypot", libm(math.hypot, inf),
             kinks=lambda a, b: (a == 0) & (b == 0), note="both partials are 0 at (0, 0)")
 sinh = row("sinh", libm(math.sinh, inf), lambda x, y: cosh(x))
 cosh = row("cosh", libm(math.cosh, inf), lambda x, y: sinh(x))
-tanh = row("tanh", libm(math.tanh), lambda x, y: square(1.0 / cosh(x)))
+tanh = row("tanh", libm(math.tanh), lambda x, y: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x))
 asinh = row("asinh", libm(math.asinh), lambda x, y: 1.0 / hypot(1.0, x))
 acosh = row("acosh", libm(math.acosh), lambda x, y: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), domain=((1.0, inf),),
             note="inf at 1, nan below")
@@ -153,7 +150,7 @@ normal_cdf = row("normal_cdf", special.normal_cdf, lambda x, y: normal_pdf(x))
 erf = row("erf", libm(math.erf), lambda x, y: TWO_OVER_SQRT_PI * gaussian(x))
 erfc = row("erfc", libm(math.erfc), lambda x, y: -TWO_OVER_SQRT_PI * gaussian(x))
 lgamma = row("lgamma", special.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,),
-             note="log of |gamma|; inf at 0, -1, -2, ...; relative accuracy holds for x > 0")
+             note="log of abs(gamma); inf at 0, -1, -2, ...; relative accuracy holds for x > 0")
 digamma = row("digamma", special.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,),
               note="nan at 0, -1, -2, ...")
 polygamma = row("polygamma", special.polygamma, lambda n, x, y: nan, lambda n, x, y: polygamma(n + 1.0, x),
@@ -161,8 +158,7 @@ polygamma = row("polygamma", special.polygamma, lambda n, x, y: nan, lambda n, x
 
 # Pieces and choices. ------------------------------------------------------------------------------------------------
 
-abs = row("abs", special.fabs, lambda x, y: sign(x), kinks=lambda x: x == 0, form="|{0}|",
-          note="abs'(0) = 0")
+abs = row("abs", special.fabs, lambda x, y: sign(x), kinks=lambda x: x == 0, note="abs'(0) = 0")
 sign = row("sign", lambda x: where(x > 0.0, 1.0, where(x < 0.0, -1.0, x)), lambda x, y: ABSENT,
            kinks=lambda x: x == 0, note="sign(0) = 0, sign' = 0")
 floor = row("floor", special.floor, lambda x, y: ABSENT, kinks=lambda x: x == special.floor(x), note="floor' = 0")
@@ -235,14 +231,33 @@ def _products_of_others(xs: list[Any], y: Any) -> list[Any]:
 
 
 sum = row("sum", special.sum, lambda xs, y: [1.0] * len(xs), arity=VARIADIC)
-mean = row("mean", special.mean, lambda xs, y: [1.0 / len(xs)] * len(xs), arity=VARIADIC)
+mean = row("mean", special.mean, lambda xs, y: [1.0 / len(xs) for _ in xs], arity=VARIADIC)
 dot = row("dot", lambda xs: special.dot(*_halves(xs)), lambda xs, y: xs[len(xs) // 2 :] + xs[: len(xs) // 2],
           arity=VARIADIC, pack=_pair)
-prod = row("prod", special.prod, _products_of_others, arity=VARIADIC)
+prod = row("prod", special.prod, _products_of_others, arity=VARIADIC, note="no division, so zeros are no edge")
 norm = row("norm", special.norm, lambda xs, y: [where(y == 0.0, 0.0, x / y) for x in xs], arity=VARIADIC,
            note="Euclidean; all partials are 0 at the origin")
 logsumexp = row("logsumexp", special.logsumexp, lambda xs, y: [exp(x - y) for x in xs], arity=VARIADIC,
                 note="of an empty sequence -inf")
+
+
+def conventions() -> str:
+    """Return the rows of this file as a Markdown table: operation, derivatives, conventions at kinks and edges."""
+    import ast
+    import inspect
+    import sys
+
+    lines = ["| operation | its derivatives, y the result | at kinks and edges |", "|---|---|---|"]
+    for statement in ast.parse(inspect.getsource(sys.modules[__name__])).body:
+        call = statement.value if isinstance(statement, ast.Assign) else None
+        if isinstance(call, ast.Call) and len(call.args) > 2:
+            name, _, *partials = map(ast.unparse, call.args)
+            operation = TABLE[ast.literal_eval(name)]
+            names = partials[0].removeprefix("lambda ").split(":")[0].split(", ")[:-1] or ["xs"]
+            form = operation.form.format(*names) if operation.infix else f"{operation.name}({', '.join(names)})"
+            formulas = ", ".join(f"`{p.split(': ', 1)[-1]}`" for p in partials)
+            lines.append(f"| `{form}` | {formulas} | {operation.note} |".replace(" | (", r" \| ("))
+    return "\n".join(lines)
 
 
 def primitive(

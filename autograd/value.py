@@ -876,9 +876,9 @@ def program(root: Value) -> str:
     >>> y = (x * x).log()
     >>> y.backward()
     >>> print(program(y))
-    x  = 3.0       # grad 0.666667
-    v0 = x * x     # 9, grad 0.111111
-    v1 = log(v0)   # 2.19722, grad 1
+    x  = 3.0      # grad 0.666667
+    v0 = x * x    # 9, grad 0.111111
+    v1 = log(v0)  # 2.19722, grad 1
     """
     return "\n".join(_listing(root))
 
@@ -922,7 +922,7 @@ def _listing(root: Value) -> Iterator[str]:
     width = max(len(name) for name, _, _ in lines)
     columns = min(60, max(len(text) for _, text, _ in lines))
     for name, text, note in lines:
-        yield f"{name:{width}} = {text:{columns}}   # {note}"
+        yield f"{name:{width}} = {text:{columns}}  # {note}"
 
 
 # Copies. ------------------------------------------------------------------------------------------------------------

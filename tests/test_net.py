@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import net as net_module
+from autograd import netcode
 from autograd import ops
 from autograd.net import Net
 
@@ -344,14 +345,14 @@ def test_an_input_that_is_an_output_gets_both_terms():
 
 
 def test_lists_of_sources_that_are_taken_for_equal_by_chance(monkeypatch):
-    def collide(rows, others, n, of=net_module._Lists.of):
+    def collide(rows, others, n, of=netcode._Lists.of):
         return dataclasses.replace(of(rows, others, n), same=np.zeros(n, np.uint64))
 
     net = Net.from_edges(
         [("x1", "a"), ("x2", "a"), ("x2", "b"), ("x3", "b"), ("a", "y1"), ("b", "y2")], inputs=["x1", "x2", "x3"]
     )
     expected = net.forward([1.0, 2.0, 3.0])
-    monkeypatch.setattr(net_module._Lists, "of", collide)
+    monkeypatch.setattr(netcode._Lists, "of", collide)
     net._changed()
     np.testing.assert_array_equal(net.forward([1.0, 2.0, 3.0]), expected)
 
@@ -407,9 +408,9 @@ def test_every_one_argument_row_is_an_activation(name):
     close(net["y"].delta, values.a[1].grad)
 
 
-@pytest.mark.parametrize("row", net_module.FAST, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", netcode.FAST, ids=lambda row: row.name)
 def test_the_fast_forms_are_their_rows(row):
-    value, slope = net_module.FAST[row]
+    value, slope = netcode.FAST[row]
     a = np.concatenate([np.linspace(-40, 40, 2001), [0.0, -0.0, 1e-300, 350.0, -350.0, 800.0, -800.0, 1e308,
     -math.inf,
                                                      math.inf, math.nan]])
