@@ -3,8 +3,8 @@ cimport cython
 from autograd.op cimport Op
 
 cdef Op ADD, SUB, MUL, DIV, NEG, POW, MOD, RELU, TANH, EXP, LOG, CONSTANT
-cdef int PLAIN, CONSTANTS, NO_GRAD, ANOMALY, _mode
-cdef object _anomaly
+cdef int GRAPH, NO_GRAD, ANOMALY, _watch
+cdef bint _constants
 cdef long long _clock
 cdef int _LEVELS, _level
 cdef list _waiting
@@ -19,7 +19,12 @@ cdef class Value:
 @cython.locals(v=Value)
 cdef Value node(Op op, object a, object b, double data)
 
+@cython.locals(mode=int)
 cdef void _special(Value v) except *
+
+@cython.locals(v=Value)
+cdef bint _flows(object x) noexcept
+
 cpdef object made_by(Op op, object x)
 cpdef object build(Op op, tuple args)
 cdef object _where(object c, object a, object b)
@@ -39,7 +44,7 @@ cdef list _order(Value root)
 @cython.locals(v=Value)
 cdef int _meet(object x, long long met, list stack, list order) except -1
 
-@cython.locals(v=Value, op=Op, g=double, p=double, a=double, b=double)
+@cython.locals(v=Value, op=Op, g=double, p=double, a=double, b=double, mode=int)
 cdef void _sweep(list order, double seed) except *
 
 @cython.locals(v=Value)

@@ -15,6 +15,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, Self
 
 from autograd import ops
@@ -26,11 +27,12 @@ RELU, TANH, EXP, LOG = ops.relu, ops.tanh, ops.exp, ops.log
 #: The "operation" of a constant: a node without operands that no gradient flows to.
 CONSTANT = Op("constant", float, ())
 
-# What `node` has to do beside making a node: nothing (as long as there is no constant in the world), see whether all
-# operands are constants, build no graph (no_grad), or check the number (detect_anomaly).
-PLAIN, CONSTANTS, NO_GRAD, ANOMALY = 0, 1, 2, 3
-_mode = PLAIN
-_anomaly: Any = None
+# How nodes are made in this thread or task: as a graph, without one (no_grad), or watched (detect_anomaly). `_watch`
+# counts the contexts that are open anywhere, and one for constants once there are any; at 0 `node` need not look.
+GRAPH, NO_GRAD, ANOMALY = 0, 1, 2
+_context: ContextVar[tuple[int, Any]] = ContextVar("how nodes are made", default=(GRAPH, None))
+_watch = 0
+_constants = False
 
 # Positions in an order are kept in the nodes themselves, so one sweep runs at a time; a mark below the clock is stale.
 _lock = threading.RLock()
@@ -404,7 +406,7 @@ def node(op: Op, a: Any, b: Any, data: float) -> Value:
     v._b = b
     v._name = None
     v._mark = 0
-    if _mode:
+    if _watch:
         _special(v)
     return v
 
@@ -416,16 +418,25 @@ def made_by(op: Op, x: Any) -> Value:
 
 def _special(v: Value) -> None:
     """Apply what is out of the ordinary to a new node: constants, no_grad, detect_anomaly."""
-    operands = v.operands
-    if _mode == ANOMALY:
-        _anomaly.made(v, operands)
-    if _mode != NO_GRAD:
-        for x in operands:
-            if isinstance(x, Value) and not x.is_constant:
-                return
-    v._op = CONSTANT
-    v._a = None
-    v._b = None
+    mode, anomaly = _context.get()
+    if mode == ANOMALY:
+        anomaly.made(v)
+    if mode == NO_GRAD or not (_flows(v._a) or _flows(v._b)):
+        v._op = CONSTANT
+        v._a = None
+        v._b = None
+
+
+def _flows(x: Any) -> bool:
+    """Whether a gradient flows to an operand, or to one of a tuple of them."""
+    if isinstance(x, Value):
+        v = x
+        return v._op is not CONSTANT
+    if type(x) is tuple:
+        for y in x:
+            if _flows(y):
+                return True
+    return False
 
 
 def build(op: Op, args: Sequence[Any]) -> Any:
@@ -512,11 +523,13 @@ def constant(data: Any, name: str | None = None) -> Value:
     >>> (constant(2.0) * 3.0).operands
     ()
     """
-    global _mode
+    global _watch, _constants
     v = Value(data, name)
     v._op = CONSTANT
-    if _mode == PLAIN:
-        _mode = CONSTANTS
+    if not _constants:
+        with _lock:
+            _watch += not _constants
+            _constants = True
     return v
 
 
@@ -659,6 +672,7 @@ def forward_sweep(order: Iterable[Any], seeds: dict[int, Any], number: Callable[
 
 def _sweep(order: list[Value], seed: float) -> None:
     """`reverse_sweep` on floats, with the adjoints in the nodes and the commonest rows written out."""
+    mode, anomaly = _context.get()
     v = order[-1]
     v._adjoint = seed
     for v in reversed(order):
@@ -666,8 +680,8 @@ def _sweep(order: list[Value], seed: float) -> None:
         g = v._adjoint
         if op is None or op is CONSTANT or g == ABSENT:
             continue
-        if _mode == ANOMALY:
-            _anomaly.sweeping(v, g)
+        if mode == ANOMALY:
+            anomaly.sweeping(v, g)
         if op is ADD:
             _accumulate(v._a, g)
             _accumulate(v._b, g)
@@ -743,21 +757,24 @@ def float_adjoints(root: Value, xs: Sequence[Value]) -> list[float] | None:
 
 
 class _Mode:
-    """A context that sets how nodes are made, and restores what was there."""
+    """A context that sets how nodes are made in this thread or task, and restores what was there."""
 
-    __slots__ = ("before",)
+    __slots__ = ("tokens",)
 
     def __init__(self) -> None:
-        self.before: list[tuple[int, Any]] = []
+        self.tokens: list[Any] = []
 
     def _enter(self, mode: int, anomaly: Any) -> None:
-        global _mode, _anomaly
-        self.before.append((_mode, _anomaly))
-        _mode, _anomaly = mode, anomaly
+        global _watch
+        with _lock:
+            _watch += 1
+        self.tokens.append(_context.set((mode, anomaly)))
 
     def __exit__(self, *error: object) -> None:
-        global _mode, _anomaly
-        _mode, _anomaly = self.before.pop()
+        global _watch
+        _context.reset(self.tokens.pop())
+        with _lock:
+            _watch -= 1
 
 
 class no_grad(_Mode):
@@ -810,9 +827,9 @@ class detect_anomaly(_Mode):
         super().__exit__(*error)
         self.lines.clear()
 
-    def made(self, v: Value, operands: tuple[Any, ...]) -> None:
+    def made(self, v: Value) -> None:
         """Note where v was made, and check its number."""
-        line = _user_line()
+        line, operands = _user_line(), v.operands
         self.lines[id(v)] = (v, line)
         if not math.isfinite(v.data):
             raise AnomalyError(f"{_call(v, operands)} is {v.data}, at {line}{_path(v)}", v)
