@@ -140,7 +140,8 @@ def gradients(y: Value, xs: Any) -> Any:
         xs: a node of the graph, or a tree (list, tuple, dict, array) of nodes.
 
     Returns:
-        A Value per node in the shape of xs; a constant 0 where y does not depend on x.
+        A Value per node in the shape of xs; a leaf where the derivative is a mere number, such as 0 where y does not
+        depend on x.
 
     >>> x = Value(3.0)
     >>> (dy,) = gradients(x**3, [x])
@@ -154,7 +155,7 @@ def gradients(y: Value, xs: Any) -> Any:
     for x in leaves:
         if not isinstance(x, Value):
             raise TypeError(f"gradients(y, xs): xs must hold Values, got the number {x!r}")
-    found = [g if isinstance(g, Value) else Value(g).detach() for g in _adjoints(y, leaves)]
+    found = [g if isinstance(g, Value) else Value(g) for g in _adjoints(y, leaves)]
     return _like(xs, found)
 
 

@@ -74,7 +74,11 @@ class Value:
 
     def __init__(self, data: Any, name: str | None = None) -> None:
         if type(data) is not float:
-            data = data.data if isinstance(data, Value) else number(data, "Value")
+            if isinstance(data, Value):
+                raise TypeError(
+                    f"Value({data!r}) would lose its gradient: use the Value itself, its .detach(), or Value(x.data)"
+                )
+            data = number(data, "Value")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"Value: the second argument is a name, expected text, got {name!r}")
         self._data = data
@@ -105,7 +109,10 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. A leaf's may be set, as training does; an inner node's is the result of its operands."""
+        """The number. A leaf's may be set, as training does; an inner node's is the result of its operands.
+
+        Results that were computed before keep their numbers: compute them again before the next sweep.
+        """
         return self._data
 
     @data.setter
@@ -188,9 +195,14 @@ class Value:
             seed: the adjoint of this node.
 
         Raises:
+            ValueError: at a constant, which has no graph to sweep.
             AnomalyError: under `detect_anomaly`, at the first nan or infinite adjoint.
         """
         adjoint = number(seed, "backward(seed)")
+        if self._op is CONSTANT:
+            raise ValueError(
+                f"{self!r} has no graph: it was made by constant or detach, under no_grad, or from constants alone"
+            )
         with _lock:
             order = _order(self)
             _sweep(order, adjoint)
@@ -247,6 +259,12 @@ class Value:
 
     def __rmod__(self, other: Any) -> Any:
         return left(MOD, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return ops.floor((self - self % other) / other + 0.5)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return ops.floor((other - other % self) / self + 0.5)
 
     def __neg__(self) -> Value:
         return node(NEG, self, None, -self._data)
@@ -722,7 +740,7 @@ def _commit(order: list[Value]) -> None:
         if v._op is None:
             if v._adjoint != ABSENT:
                 v._grad += v._adjoint
-        else:
+        elif v._op is not CONSTANT:
             v._grad = v._adjoint if v._adjoint != ABSENT else 0.0
 
 
