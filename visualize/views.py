@@ -54,10 +54,12 @@ if TYPE_CHECKING:
     from visualize.diagrams import Diagram
 
 MARGIN = 28.0
-#: With more nodes the edges of circles are a background: straight, and faded but for the strongest.
+#: With more nodes the edges of circles are a background: straight, and all but the strongest faded.
 CALM = 400
 #: So many of the strongest edges stand out then.
 STRONGEST = 400
+#: With more edges than this, all but those are faded.
+CROWD = 1200
 #: More edges than this are ink, not information: circles leave out the weakest.
 MOST_EDGES = 20_000
 #: So many skip edges can be seen apart, and are drawn stronger if they matter.
@@ -337,6 +339,7 @@ def _compose_circles(diagram: Diagram) -> Scene:
     strokes = strokes_of(graph, diagram.scale)
     decades = diagram.scale.decades(graph.messages)
     busy = len(graph) > CALM
+    crowded = busy or len(graph.source) > CROWD
     order = drawn_edges(graph)
     for place, e in enumerate(order.tolist()):
         stroke, route = strokes[e], placed.routes[e]
@@ -349,7 +352,7 @@ def _compose_circles(diagram: Diagram) -> Scene:
         thin = Stroke(stroke.line, 0.3 + 0.3 * stroke.pen + (0.8 if strong else 0), dash)
         if strong:
             opacity = 1.0
-        elif busy:
+        elif crowded:
             opacity = 0.75 if place >= len(order) - STRONGEST else 0.09
         else:
             opacity = _opacity(float(decades[e]))
@@ -367,7 +370,7 @@ def _compose_circles(diagram: Diagram) -> Scene:
         page.put(*shapes, name=f"n{i}", tip=node_tip(graph, diagram.scale, i))
     page.y = dy + placed.height
     nodes = [("input", "input"), ("circle", "unit" if graph.noun == "unit" else "operation"), ("loss", "loss")]
-    shown = f"all but the {STRONGEST} strongest edges are faded" if busy else "weak edges are faded"
+    shown = f"all but the {STRONGEST} strongest edges are faded" if crowded else "weak edges are faded"
     if len(order) < graph.edges:
         shown += f", {graph.edges - len(order):,} weaker ones are not drawn"
     faded = [("", shown)]
