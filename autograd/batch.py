@@ -238,6 +238,8 @@ def differentiate(f: Callable[..., Any], *columns: Any) -> tuple[Array, list[Arr
     leaves = [Column(np.asarray(c, dtype=np.float64), None, (), tape) for c in columns]
     shape = np.broadcast_shapes(*[leaf.data.shape for leaf in leaves])
     y = f(*leaves)
+    if y is None:
+        raise TypeError(f"the formula {getattr(f, '__name__', f)!r} returned None; does it lack a return?")
     if not isinstance(y, Column):
         try:
             constant = np.broadcast_to(np.asarray(y, dtype=np.float64), shape)
@@ -248,15 +250,23 @@ def differentiate(f: Callable[..., Any], *columns: Any) -> tuple[Array, list[Arr
         return constant.copy(), [np.zeros(shape) for _ in leaves]
     order = tape[: next(i for i, v in enumerate(tape) if v is y) + 1]
     with np.errstate(all="ignore"):
-        adjoints = reverse_sweep(order, np.ones(shape), lambda v: v.data, times=_times)
-    slopes = [np.broadcast_to(adjoints.get(id(leaf), 0.0), shape).astype(np.float64) for leaf in leaves]
+        adjoints = reverse_sweep(order, np.ones(shape), lambda v: v.data, times=_times, plus=_plus)
+        found = [np.asarray(adjoints.get(id(leaf), ABSENT)) for leaf in leaves]
+    slopes = [np.broadcast_to(np.where(g == ABSENT, 0.0, g), shape).astype(np.float64) for g in found]
     return np.broadcast_to(y.data, shape).copy(), slopes
 
 
 def _times(g: Any, p: Any) -> Any:
-    """Return g * p, where ABSENT passes nothing on, not even inf * 0."""
-    p = np.asarray(p)
-    return np.where(p == ABSENT, 0.0, g * p)
+    """Return g * p, ABSENT in the lanes where either is: such a lane passes nothing on, not even inf * 0."""
+    absent = np.equal(g, ABSENT) | np.equal(p, ABSENT)
+    return np.where(absent, ABSENT, g * p) if absent.any() else g * p
+
+
+def _plus(a: Any, b: Any) -> Any:
+    """Return a + b lane by lane, and the other alone where one is ABSENT."""
+    if a is None:
+        return b
+    return np.where(np.equal(a, ABSENT), b, np.where(np.equal(b, ABSENT), a, a + b))
 
 
 def slope(op: Op, x: Array, y: Array) -> Array:

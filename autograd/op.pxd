@@ -1,7 +1,5 @@
 # Types of `op.py` for the compiler. The methods of a row are C methods here; `_native` overrides them.
 
-cpdef double divide(double a, double b) except? -1e-301
-
 cdef class Op:
     cdef readonly str name
     cdef readonly object value, partials, domain, kinks, pack

@@ -8,6 +8,7 @@ from the same lines (see `_generate.py`).
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -127,14 +128,24 @@ class Op:
             xs = [Ieee(x) for x in xs]
             return float(self.value(xs) if self.arity < 0 else self.value(*xs))
 
-    def slopes(self, xs: Any, y: Any) -> list[Any]:
-        """All partials for a sequence of arguments (numbers of any type) and the result."""
+    def slopes(self, xs: Any, y: Any, wanted: Any = None) -> list[Any]:
+        """Return the partials for a sequence of arguments (numbers of any type) and the result.
+
+        Args:
+            xs: the arguments.
+            y: the result.
+            wanted: per argument whether its partial is needed; the others are `ABSENT`. Default all.
+        """
         try:
-            return list(self.partials(xs, y)) if self.arity < 0 else [p(*xs, y) for p in self.partials]
+            return self._slopes(xs, y, wanted)
         except (ZeroDivisionError, OverflowError):
-            if not all(isinstance(x, float) for x in xs):
-                raise
-            return self.slopes([Ieee(x) for x in xs], Ieee(y))
+            xs, y = ([Ieee(x) if type(x) is float else x for x in xs], Ieee(y) if type(y) is float else y)
+            return [float(p) if type(p) is Ieee else p for p in self._slopes(xs, y, wanted)]
+
+    def _slopes(self, xs: Any, y: Any, wanted: Any) -> list[Any]:
+        if self.arity < 0:
+            return list(self.partials(xs, y))
+        return [p(*xs, y) if wanted is None or wanted[k] else ABSENT for k, p in enumerate(self.partials)]
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -166,57 +177,50 @@ class Ieee(float):
 
     __slots__ = ()
 
-    def __add__(self, other: float) -> Ieee:
-        return Ieee(float.__add__(self, other))
+    def __add__(self, other: Any) -> Any:
+        return _ieee(float.__add__(self, other))
 
-    def __sub__(self, other: float) -> Ieee:
-        return Ieee(float.__sub__(self, other))
+    def __sub__(self, other: Any) -> Any:
+        return _ieee(float.__sub__(self, other))
 
-    def __rsub__(self, other: float) -> Ieee:
-        return Ieee(float.__rsub__(self, other))
+    def __rsub__(self, other: Any) -> Any:
+        return _ieee(float.__rsub__(self, other))
 
-    def __mul__(self, other: float) -> Ieee:
-        return Ieee(float.__mul__(self, other))
+    def __mul__(self, other: Any) -> Any:
+        return _ieee(float.__mul__(self, other))
 
-    def __neg__(self) -> Ieee:
+    def __neg__(self) -> Any:
         return Ieee(float.__neg__(self))
 
-    def __truediv__(self, other: float) -> Ieee:
-        return Ieee(divide(float(self), float(other)))
+    def __truediv__(self, other: Any) -> Any:
+        return Ieee(divide(self, other)) if isinstance(other, float | int) else NotImplemented
 
-    def __rtruediv__(self, other: float) -> Ieee:
-        return Ieee(divide(float(other), float(self)))
+    def __rtruediv__(self, other: Any) -> Any:
+        return Ieee(divide(other, self)) if isinstance(other, float | int) else NotImplemented
 
-    def __pow__(self, other: float, mod: None = None) -> Ieee:
-        return Ieee(power(float(self), float(other)))
+    def __pow__(self, other: Any, mod: None = None) -> Any:
+        return Ieee(power(self, other)) if isinstance(other, float | int) else NotImplemented
 
-    def __rpow__(self, other: float, mod: None = None) -> Ieee:
-        return Ieee(power(float(other), float(self)))
+    def __rpow__(self, other: Any, mod: None = None) -> Any:
+        return Ieee(power(other, self)) if isinstance(other, float | int) else NotImplemented
 
     __radd__ = __add__
     __rmul__ = __mul__
 
 
+def _ieee(result: Any) -> Any:
+    return result if result is NotImplemented else Ieee(result)
+
+
 def divide(a: float, b: float) -> float:
     """Return a/b as IEEE 754 defines it: x/0 is an infinity, 0/0 is nan."""
-    try:
-        return a / b
-    except ZeroDivisionError:
-        if a == 0 or a != a:
-            return float("nan")
-        return _signed_inf(a, b)
-
-
-def _signed_inf(a: float, b: float) -> float:
-    import math
-
-    return math.copysign(math.inf, a) * math.copysign(1.0, b)
+    if b:
+        return float(a) / float(b)
+    return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
 
 
 def power(a: float, b: float) -> float:
     """Return a**b as C's pow: a negative base with a broken exponent is nan, 0**-1 is inf, overflow is inf."""
-    import math
-
     try:
         return math.pow(a, b)
     except OverflowError:
@@ -295,8 +299,8 @@ def number(x: Any, where: str) -> float:
     raise TypeError(f"{where}: expected a number or a Value, got {type(x).__name__}: {x!r}")
 
 
-def _ieee(op: Op, args: tuple[Any, ...]) -> Ieee:
+def _apply_ieee(op: Op, args: tuple[Any, ...]) -> Ieee:
     return Ieee(op.call([float(x) for x in args]))
 
 
-register(Ieee, _ieee)
+register(Ieee, _apply_ieee)

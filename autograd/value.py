@@ -520,7 +520,7 @@ def left(op: Op, a: Any, b: Value) -> Any:
 
 def _foreign(x: Any) -> bool:
     """Whether x is an array or another type of number that knows what to do with a Value."""
-    return type(x) in HANDLERS or (hasattr(x, "__array__") and getattr(x, "ndim", 1) > 0)
+    return (type(x) in HANDLERS and not isinstance(x, float)) or (hasattr(x, "__array__") and getattr(x, "ndim", 1) > 0)
 
 
 def _float(x: Any) -> float:
@@ -614,9 +614,10 @@ def topological_order(root: Value) -> list[Value]:
 def local(node: Any, number: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
     """Yield (operand, partial) for the operands of a node that are nodes and reach it; `number` reads a node."""
     kind = type(node)
+    nodes = [isinstance(x, kind) for x in node.operands]
     xs = [number(x) if isinstance(x, kind) else x for x in node.operands]
-    for x, p in zip(node.operands, node.op.slopes(xs, number(node)), strict=True):
-        if isinstance(x, kind) and not (type(p) is float and p == ABSENT):
+    for x, p, is_node in zip(node.operands, node.op.slopes(xs, number(node), nodes), nodes, strict=True):
+        if is_node and not (type(p) is float and p == ABSENT):
             yield x, p
 
 
@@ -638,6 +639,7 @@ def reverse_sweep(
     number: Callable[[Any], Any],
     wanted: Any = None,
     times: Callable[[Any, Any], Any] = times,
+    plus: Callable[[Any, Any], Any] = plus,
 ) -> dict[int, Any]:
     """Accumulate adjoints from the last node of an order back to the leaves.
 
@@ -650,6 +652,7 @@ def reverse_sweep(
         number: what stands for a node in the partials: its float, its array, or the node itself (higher orders).
         wanted: ids of the nodes whose adjoints are needed on the way; default all.
         times: the product of an adjoint and a partial.
+        plus: the sum of two adjoints, the first None at first.
 
     Returns:
         The adjoint of each node by id; a node that the last one does not depend on is absent.
