@@ -38,13 +38,12 @@ cdef double _float(object x) except? -1e-301
 @cython.locals(v=Value)
 cpdef Value constant(object data, object name=*)
 
-@cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value)
+@cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value)
 cdef list _order(Value root)
 
-@cython.locals(v=Value)
-cdef int _meet(object x, long long met, list stack, list order) except -1
+cdef int _meet(Value v, long long met, list stack, list order) except -1
 
-@cython.locals(v=Value, op=Op, g=double, p=double, a=double, b=double, mode=int)
+@cython.locals(v=Value, m=Value, n=Value, op=Op, g=double, p=double, a=double, b=double, mode=int)
 cdef void _sweep(list order, double seed) except *
 
 @cython.locals(v=Value)

@@ -576,10 +576,19 @@ def _order(root: Value) -> list[Value]:
             v._mark = met
             if type(v._a) is tuple:
                 for x in v._a:
-                    _meet(x, met, stack, order)
+                    if isinstance(x, Value):
+                        n = x
+                        if n._mark < met:
+                            _meet(n, met, stack, order)
             else:
-                _meet(v._b, met, stack, order)
-                _meet(v._a, met, stack, order)
+                if isinstance(v._b, Value):
+                    n = v._b
+                    if n._mark < met:
+                        _meet(n, met, stack, order)
+                if isinstance(v._a, Value):
+                    n = v._a
+                    if n._mark < met:
+                        _meet(n, met, stack, order)
         else:
             stack.pop()
             if v._mark == met:
@@ -589,17 +598,14 @@ def _order(root: Value) -> list[Value]:
     return order
 
 
-def _meet(x: Any, met: int, stack: list[Value], order: list[Value]) -> int:
+def _meet(v: Value, met: int, stack: list[Value], order: list[Value]) -> int:
     """Put an operand that was not met yet on the stack, or a leaf in the list at once."""
-    if isinstance(x, Value):
-        v = x
-        if v._mark < met:
-            if v._op is None:
-                v._mark = met + 1
-                v._adjoint = ABSENT
-                order.append(v)
-            else:
-                stack.append(v)
+    if v._op is None:
+        v._mark = met + 1
+        v._adjoint = ABSENT
+        order.append(v)
+    else:
+        stack.append(v)
     return 0
 
 
@@ -707,8 +713,16 @@ def _sweep(order: list[Value], seed: float) -> None:
             _accumulate(v._a, g)
             _accumulate(v._b, g)
         elif op is MUL:
-            _accumulate(v._a, g * _float(v._b))
-            _accumulate(v._b, g * _float(v._a))
+            if isinstance(v._a, Value) and isinstance(v._b, Value):
+                m = v._a
+                n = v._b
+                p = g * n._data
+                m._adjoint = p if m._adjoint == ABSENT else m._adjoint + p
+                p = g * m._data
+                n._adjoint = p if n._adjoint == ABSENT else n._adjoint + p
+            else:
+                _accumulate(v._a, g * _float(v._b))
+                _accumulate(v._b, g * _float(v._a))
         elif op.arity == 1:
             p = op.slope1(_float(v._a), v._data)
             if p != ABSENT:

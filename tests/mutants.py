@@ -27,6 +27,7 @@ class Mutant(NamedTuple):
 
 
 OPS, VALUE, CALCULUS, BATCH = "test_ops", "test_value", "test_calculus", "test_batch"
+NET, LEARN = "test_net", "test_learn"
 
 MUTANTS = [
     # rules
@@ -223,7 +224,7 @@ MUTANTS = [
     # lanes
     Mutant(
         "batch.py",
-        "    return np.where(p == ABSENT, 0.0, g * p)",
+        "    return np.where(absent, ABSENT, g * p) if absent.any() else g * p",
         "    return g * p",
         "the mark of absence is multiplied",
         BATCH,
@@ -234,6 +235,49 @@ MUTANTS = [
         "return np.broadcast_to(p, x.shape)",
         "the mark of absence is a slope",
         BATCH,
+    ),
+    # nets
+    Mutant(
+        "netcode.py",
+        "delta[tile.rows] += tile.sums(work.weights, delta)",
+        "delta[tile.rows] = tile.sums(work.weights, delta)",
+        "an output that feeds on loses the loss's term",
+        NET,
+    ),
+    Mutant(
+        "netcode.py",
+        "_times(sigma.slope(a[rows], phi[rows]), delta[rows])",
+        "_times(sigma.slope(delta[rows], phi[rows]), delta[rows])",
+        "the misprint of equation (13)",
+        NET,
+    ),
+    Mutant(
+        "netcode.py",
+        "work.weight_gradient[tile.links] += tile.products(delta, phi)",
+        "work.weight_gradient[tile.links] += tile.products(delta, a)",
+        "the weight's gradient from a in place of phi",
+        NET,
+    ),
+    Mutant(
+        "netcode.py",
+        "return self.weight_gradient[:-1] / samples, self.bias_gradient / samples",
+        "return self.weight_gradient[:-1] / samples, self.bias_gradient",
+        "the bias's gradient is a sum, not a mean",
+        NET,
+    ),
+    Mutant(
+        "netcode.py",
+        "        return d @ self._gather(phi).T",
+        "        return -d @ self._gather(phi).T",
+        "a sign in the matrix product",
+        NET,
+    ),
+    Mutant(
+        "learn.py",
+        "velocity = self.momentum * state + gradient",
+        "velocity = -self.momentum * state + gradient",
+        "momentum runs backwards",
+        LEARN,
     ),
 ]
 

@@ -135,6 +135,12 @@ def test_a_formula_without_a_return_is_named():
         differentiate(lambda x: None, np.ones(2))
 
 
+def test_a_lane_not_taken_passes_nothing_on_whatever_the_adjoint():
+    x = np.array([-1.0, 0.0, 4.0])
+    _, (slopes,) = differentiate(lambda v: 3.0 * where(v > 0, ops.sqrt(v), 7.0) + v, x)
+    assert slopes.tolist() == [1.0, 1.0, 1.75]
+
+
 def test_conditions_combine():
     x = np.array([-1.0, 0.25, 2.0])
     values, _ = differentiate(lambda v: where(~(v > 0) | (v > 1), 1.0 * v, 7.0), x)
