@@ -38,7 +38,7 @@ cdef double _float(object x) except? -1e-301
 @cython.locals(v=Value)
 cpdef Value constant(object data, object name=*)
 
-@cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value)
+@cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value, before=Py_ssize_t)
 cdef list _order(Value root)
 
 cdef int _meet(Value v, long long met, list stack, list order) except -1

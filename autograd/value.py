@@ -574,6 +574,7 @@ def _order(root: Value) -> list[Value]:
         v = stack[-1]
         if v._mark < met:
             v._mark = met
+            before = len(stack)
             if type(v._a) is tuple:
                 for x in v._a:
                     if isinstance(x, Value):
@@ -589,12 +590,13 @@ def _order(root: Value) -> list[Value]:
                     n = v._a
                     if n._mark < met:
                         _meet(n, met, stack, order)
-        else:
-            stack.pop()
-            if v._mark == met:
-                v._mark = listed
-                v._adjoint = ABSENT
-                order.append(v)
+            if len(stack) > before:
+                continue
+        stack.pop()
+        if v._mark == met:
+            v._mark = listed
+            v._adjoint = ABSENT
+            order.append(v)
     return order
 
 

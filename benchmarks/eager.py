@@ -4,7 +4,7 @@
     python benchmarks/eager.py --pure       the same sources without the extension
 
 Every engine computes the same value and gradient (checked), round after round in turn, so that a noisy moment of the
-machine meets all. Times are medians over the rounds of the best of three runs in a row; read the ratios.
+machine meets all. Times are medians over the rounds; read the ratios.
 """
 
 from __future__ import annotations
@@ -176,18 +176,16 @@ def agree(a: Any, b: Any) -> bool:
 
 
 def measure(programs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Return the seconds of each program: per round the best of three runs in a row, the median of the rounds."""
+    """Return the seconds of each program: per round the mean of three runs in a row, the median of the rounds."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for k in range(rounds):
         for name, program in programs.items():
             if k > 8 and name in SLOW and k % 8:
                 continue
-            runs = []
+            start = time.perf_counter()
             for _ in range(3):
-                start = time.perf_counter()
                 program()
-                runs.append(time.perf_counter() - start)
-            times[name].append(min(runs))
+            times[name].append((time.perf_counter() - start) / 3)
     return {name: statistics.median(ts) for name, ts in times.items()}
 
 
