@@ -37,6 +37,7 @@ from autograd.ops import (
     gaussian,
     gelu,
     hypot,
+    identity,
     leaky_relu,
     lgamma,
     log,
@@ -50,6 +51,9 @@ from autograd.ops import (
     mean,
     minimum,
     norm,
+    normal_cdf,
+    normal_pdf,
+    polygamma,
     pow,
     primitive,
     prod,
@@ -132,6 +136,7 @@ __all__ = [
     "hessian",
     "hvp",
     "hypot",
+    "identity",
     "jacobian",
     "jvp",
     "leaky_relu",
@@ -148,7 +153,10 @@ __all__ = [
     "minimum",
     "no_grad",
     "norm",
+    "normal_cdf",
+    "normal_pdf",
     "ops",
+    "polygamma",
     "pow",
     "primitive",
     "print_graph",
@@ -191,6 +199,10 @@ def __getattr__(name: str) -> _Any:
     if name in _MODULES:
         return _import_module(f"autograd.{name}")
     raise AttributeError(f"module 'autograd' (dagrad) has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES])
 
 
 def _warn_of_namesake() -> None:

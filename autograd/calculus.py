@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any
+from operator import index
+from typing import Any, TypeVar
 
 from autograd import ops
 from autograd.op import number
-from autograd.value import Value, float_adjoints, forward_sweep, reverse_sweep, topological_order
+from autograd.value import Value, fix, float_adjoints, forward_sweep, recording, reverse_sweep, topological_order
+
+T = TypeVar("T")
 
 # Arguments as trees. ------------------------------------------------------------------------------------------------
 
@@ -33,7 +36,29 @@ def _leaves(tree: Any, what: str) -> list[Any]:
         return [leaf for branch in tree for leaf in _leaves(branch, what)]
     if _is_array(tree) and tree.ndim > 0:
         return [leaf for x in tree.ravel().tolist() for leaf in _leaves(x, what)]
+    if _is_array(tree) and isinstance(tree.item(), Value):
+        return [tree.item()]
     return [number(tree, what)]
+
+
+def _leaves_like(tree: Any, other: Any, what: str) -> list[Any]:
+    """Return the numbers of another tree in the places of the first; raise ValueError if the shapes differ."""
+    if isinstance(tree, dict):
+        if not isinstance(other, dict) or set(other) != set(tree):
+            raise ValueError(f"{what} must have the keys {list(tree)}, got {other!r}")
+        return [leaf for key in tree for leaf in _leaves_like(tree[key], other[key], f"{what}[{key!r}]")]
+    if isinstance(tree, list | tuple):
+        if not isinstance(other, list | tuple) and not (_is_array(other) and other.ndim > 0):
+            raise ValueError(f"{what} must be a sequence of {len(tree)}, got {other!r}")
+        if len(other) != len(tree):
+            raise ValueError(f"{what} must have {len(tree)} elements, got {len(other)}")
+        pairs = enumerate(zip(tree, other, strict=True))
+        return [leaf for i, (a, b) in pairs for leaf in _leaves_like(a, b, f"{what}[{i}]")]
+    if _is_array(tree) and tree.ndim > 0:
+        return _leaves_like(tree.tolist(), other.tolist() if _is_array(other) else other, what)
+    if isinstance(other, dict | list | tuple) or (_is_array(other) and other.ndim > 0):
+        raise ValueError(f"{what} must be one number, got {other!r}")
+    return _leaves(other, what)
 
 
 def _like(tree: Any, leaves: Sequence[Any]) -> Any:
@@ -68,24 +93,33 @@ class _Call:
     """One call of a function on fresh leaves."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int], kwargs: Any) -> None:
-        self.single = isinstance(argnums, int)
-        places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.single = not isinstance(argnums, Sequence)
+        places = tuple(map(index, argnums if isinstance(argnums, Sequence) else (argnums,)))
         for k in places:
             if not -len(args) <= k < len(args):
                 raise TypeError(
                     f"the derivative of {_name(f)} is by argument {k}, but the call has {len(args)} positional ones"
                 )
+        if len({k % len(args) for k in places}) < len(places):
+            raise ValueError(f"the derivative of {_name(f)} is asked for twice by one argument: argnums={argnums!r}")
         self.what = f"argument of {_name(f)}"
         self.trees = [args[k] for k in places]
         given = [_leaves(tree, self.what) for tree in self.trees]
         # A node from outside goes in through an identity, so that this call's variable is one of its own.
         self.given = [x for leaves in given for x in leaves]
-        self.xs = [ops.identity(x) if isinstance(x, Value) else Value(x) for x in self.given]
+        self.xs = [ops.identity(x) if _flows(x) else Value(x.data if isinstance(x, Value) else x) for x in self.given]
         arguments, at = list(args), 0
         for k, tree, leaves in zip(places, self.trees, given, strict=True):
             arguments[k] = _like(tree, self.xs[at : at + len(leaves)])
             at += len(leaves)
         self.y = f(*arguments, **kwargs)
+
+    def done(self, answer: T) -> T:
+        """Return the answer; from now on this call's own leaves are mere numbers to whoever uses it."""
+        for x in self.xs:
+            if x.is_leaf:
+                fix(x)
+        return answer
 
     def shaped(self, leaves: Sequence[Any]) -> Any:
         """Return numbers, one per leaf, in the shape of the arguments."""
@@ -99,12 +133,17 @@ class _Call:
     def known(self, xs: Sequence[Any]) -> list[Any]:
         """Return nodes as floats if they lead to nothing but this call's own leaves."""
         own = set(map(id, self.xs))
-        if any(isinstance(x, Value) for x in self.given):
+        if any(map(_flows, self.given)):
             return list(xs)
         for x in xs:
             if isinstance(x, Value) and any(v.is_leaf and id(v) not in own for v in topological_order(x)):
                 return list(xs)
         return [x.data if isinstance(x, Value) else x for x in xs]
+
+
+def _flows(x: Any) -> bool:
+    """Whether x is a node that somebody further out may differentiate by."""
+    return isinstance(x, Value) and not x.is_constant
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -124,9 +163,14 @@ def _scalar(f: Callable[..., Any], y: Any) -> Any:
 
 
 def _wrap(derivative: Callable[..., Any], f: Callable[..., Any], what: str) -> Callable[..., Any]:
-    update_wrapper(derivative, f)
-    derivative.__name__ = f"{what}({_name(f)})"
-    return derivative
+    # Under no_grad a derivative is still a derivative: what it records is its own business.
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        with recording():
+            return derivative(*args, **kwargs)
+
+    update_wrapper(recorded, f)
+    recorded.__name__ = f"{what}({_name(f)})"
+    return recorded
 
 
 # Derivatives of graphs. ---------------------------------------------------------------------------------------------
@@ -206,7 +250,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs)
         y = _scalar(f, call.y)
-        return call.known([y])[0], call.shaped(_gradient(call, y))
+        value = call.known([y])[0]
+        return call.done((value, call.shaped(_gradient(call, y))))
 
     return _wrap(derivative, f, "value_and_grad")
 
@@ -241,7 +286,7 @@ def derivative(f: Callable[[Any], Any], order: int = 1) -> Callable[[Any], Any]:
         y = _scalar(f, call.y)
         for _ in range(order):
             (y,) = _adjoints(y, call.xs)
-        return call.known([y])[0]
+        return call.done(call.known([y])[0])
 
     return _wrap(taken, f, f"derivative {order}")
 
@@ -263,7 +308,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
     def taken(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs)
-        rows = [_gradient(call, y) for y in _leaves(call.y, f"result of {_name(f)}")]
+        rows = call.done([_gradient(call, y) for y in _leaves(call.y, f"result of {_name(f)}")])
         if _is_array(call.y) and call.y.ndim and call.single and _is_array(call.trees[0]):
             return _array([x for r in rows for x in r], call.y.shape + call.trees[0].shape)
         if _is_array(call.y) and call.y.ndim:
@@ -290,10 +335,8 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 
 def _directions(call: _Call, v: Any, what: str) -> dict[int, Any]:
-    tangents = _leaves(v, what)
-    if len(tangents) != len(call.xs):
-        raise ValueError(f"{what} has {len(tangents)} numbers, but the argument has {len(call.xs)}")
-    return {id(x): t for x, t in zip(call.xs, tangents, strict=True)}
+    tangents = _leaves_like(call.trees[0], v, what)
+    return {id(x): t if _flows(t) else float(getattr(t, "data", t)) for x, t in zip(call.xs, tangents, strict=True)}
 
 
 def _tangent(y: Any, seeds: dict[int, Any]) -> Any:
@@ -316,10 +359,12 @@ def jvp(f: Callable[..., Any], x: Any, v: Any) -> tuple[Any, Any]:
     >>> jvp(lambda x: x[0] * x[1], [2.0, 3.0], [1.0, 0.0])
     (6.0, 3.0)
     """
-    call = _Call(f, (x,), 0, {})
-    seeds = _directions(call, v, "jvp: v")
-    ys = _leaves(call.y, f"result of {_name(f)}")
-    return _like(call.y, call.known(ys)), _like(call.y, call.known([_tangent(y, seeds) for y in ys]))
+    with recording():
+        call = _Call(f, (x,), 0, {})
+        seeds = _directions(call, v, "jvp: v")
+        ys = _leaves(call.y, f"result of {_name(f)}")
+        tangents = call.known([_tangent(y, seeds) for y in ys])
+        return call.done((_like(call.y, call.known(ys)), _like(call.y, tangents)))
 
 
 def vjp(f: Callable[..., Any], x: Any, u: Any) -> tuple[Any, Any]:
@@ -336,13 +381,11 @@ def vjp(f: Callable[..., Any], x: Any, u: Any) -> tuple[Any, Any]:
     >>> vjp(lambda x: [x[0] * x[1], x[0]], [2.0, 3.0], [1.0, 10.0])
     ([6.0, 2.0], [13.0, 2.0])
     """
-    call = _Call(f, (x,), 0, {})
-    ys = _leaves(call.y, f"result of {_name(f)}")
-    weights = _leaves(u, "vjp: u")
-    if len(weights) != len(ys):
-        raise ValueError(f"vjp: u has {len(weights)} numbers, but {_name(f)} returns {len(ys)}")
-    weighted = ops.dot(ys, weights)
-    return _like(call.y, call.known(ys)), call.shaped(_gradient(call, weighted))
+    with recording():
+        call = _Call(f, (x,), 0, {})
+        ys = _leaves(call.y, f"result of {_name(f)}")
+        weighted = ops.dot(ys, _leaves_like(call.y, u, "vjp: u"))
+        return call.done((_like(call.y, call.known(ys)), call.shaped(_gradient(call, weighted))))
 
 
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
@@ -359,6 +402,7 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     >>> hvp(lambda x: x[0] ** 2 * x[1], [2.0, 3.0], [1.0, 0.0])
     [6.0, 4.0]
     """
-    call = _Call(f, (x,), 0, {})
-    along = _tangent(_scalar(f, call.y), _directions(call, v, "hvp: v"))
-    return call.shaped(_gradient(call, along))
+    with recording():
+        call = _Call(f, (x,), 0, {})
+        along = _tangent(_scalar(f, call.y), _directions(call, v, "hvp: v"))
+        return call.done(call.shaped(_gradient(call, along)))

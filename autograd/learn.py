@@ -9,6 +9,7 @@ which `scipy.optimize.minimize(objective, w, args=(rows,), jac=True)` takes as w
 from __future__ import annotations
 
 import math
+import numbers
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -603,7 +604,7 @@ def _at_least(x: Any, what: str, least: int = 1) -> int:
 
 
 def _positive(x: float, what: str) -> None:
-    if not (isinstance(x, int | float) and 0 < x < math.inf):
+    if not (isinstance(x, numbers.Real) and 0 < x < math.inf):
         raise ValueError(f"{what} is a number above 0, got {x!r}")
 
 

@@ -49,7 +49,7 @@ from autograd.netcode import (
     make_plan,
 )
 from autograd.op import ABSENT, did_you_mean
-from autograd.value import Value
+from autograd.value import Value, constant
 
 if TYPE_CHECKING:
     from autograd.learn import History
@@ -871,7 +871,8 @@ class Net:
             target: name of the neuron it leads to.
             which: which of several parallel links, counted from 0.
         """
-        return float(self._weights[self._link(source, target, which)])
+        place = self._link(source, target, which)  # which may settle the arrays first
+        return float(self._weights[place])
 
     def set_weight(self, source: str, target: str, weight: float, which: int | None = None) -> None:
         """Set the weight of the link from source to target; see `weight` for the arguments."""
@@ -1221,12 +1222,12 @@ class Net:
                 for e in links_into[i]:
                     a[i] = a[i] + weights[e] * phi[source[e]]
                 a[i] = a[i] + 0.0 if a[i] is biases[i] else a[i]
-                phi[i] = sigma.function(a[i])
+                phi[i] = _as_node(sigma.function(a[i]))
         outputs = [phi[i] for i in plan.outputs]
         end = None
         if y is not None:
             formula = find_loss(loss)
-            end = formula.formula(outputs, formula.targets(y, 1, len(outputs))[:, 0].tolist())
+            end = _as_node(formula.formula(outputs, formula.targets(y, 1, len(outputs))[:, 0].tolist()))
         return Expansion(inputs, weights, biases, a, phi, outputs, end)
 
     # Copies and files. --------------------------------------------------------------------------------------
@@ -1334,6 +1335,11 @@ class Net:
             return f"<Net: {text}, depth {self.depth}>"
         except ValueError:  # a link to a neuron not yet made, or a cycle: a repr never raises
             return f"<Net: {text}, under construction>"
+
+
+def _as_node(x: Any) -> Value:
+    """Return a formula's result as a Value, also where the formula does not use its argument."""
+    return x if isinstance(x, Value) else constant(x)
 
 
 class UnknownNameError(KeyError, ValueError):

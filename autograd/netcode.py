@@ -222,9 +222,9 @@ def input_deltas(plan: Plan, work: Work, state: State) -> None:
 
 
 def _times(slope: Floats, delta: Floats) -> Floats:
-    """Return slope * delta, and 0 where the slope is absent, even if delta is not finite."""
+    """Return slope * delta, and 0 where the slope is absent or nothing arrives, even if the other is not finite."""
     product: Floats = slope * delta
-    product[slope == ABSENT] = 0.0
+    product[(slope == ABSENT) | (delta == 0.0)] = 0.0
     return product
 
 

@@ -88,45 +88,72 @@ class Op:
     def call1(self, x: float) -> float:
         """Value of a one-argument row."""
         try:
-            return self.value(x)
-        except ZeroDivisionError:
-            return float(self.value(Ieee(x)))
+            y = self.value(x)
+        except (ZeroDivisionError, OverflowError):
+            y = self.value(Ieee(x))
+        return y if type(y) is float else self._real(y, (x,))
 
     def call2(self, a: float, b: float) -> float:
         """Value of a two-argument row."""
         try:
-            return self.value(a, b)
-        except ZeroDivisionError:
-            return float(self.value(Ieee(a), Ieee(b)))
+            y = self.value(a, b)
+        except (ZeroDivisionError, OverflowError):
+            y = self.value(Ieee(a), Ieee(b))
+        return y if type(y) is float else self._real(y, (a, b))
+
+    def _real(self, y: Any, xs: Any) -> float:
+        """Return what a formula gave as a float; Python's own power of a negative number is complex, IEEE's is nan."""
+        if isinstance(y, complex):
+            y = self.value(*map(Ieee, xs))
+        try:
+            return float(y)
+        except TypeError:
+            raise TypeError(f"the operation {self.name} must give a number, but at {xs} it gave {y!r}") from None
 
     def slope1(self, x: float, y: float) -> float:
         """Partial of a one-argument row, `ABSENT` included."""
         try:
-            return self.partials[0](x, y)  # type: ignore[no-any-return]
+            return self._slope(self.partials[0](x, y))
         except (ZeroDivisionError, OverflowError):
             return float(self.partials[0](Ieee(x), Ieee(y)))
 
     def slope2a(self, a: float, b: float, y: float) -> float:
         """Partial of a two-argument row with respect to the first."""
         try:
-            return self.partials[0](a, b, y)  # type: ignore[no-any-return]
+            return self._slope(self.partials[0](a, b, y))
         except (ZeroDivisionError, OverflowError):
             return float(self.partials[0](Ieee(a), Ieee(b), Ieee(y)))
 
     def slope2b(self, a: float, b: float, y: float) -> float:
         """Partial of a two-argument row with respect to the second."""
         try:
-            return self.partials[1](a, b, y)  # type: ignore[no-any-return]
+            return self._slope(self.partials[1](a, b, y))
         except (ZeroDivisionError, OverflowError):
             return float(self.partials[1](Ieee(a), Ieee(b), Ieee(y)))
 
+    def _slope(self, p: Any) -> float:
+        if type(p) is float:
+            return p
+        if isinstance(p, complex):
+            return math.nan
+        try:
+            return float(p)
+        except TypeError:
+            raise TypeError(f"a derivative of {self.name} must be a number or ABSENT, got {p!r}") from None
+
     def call(self, xs: Any) -> float:
         """Value for a sequence of floats, whatever the arity."""
+        if self.arity < 0:
+            return float(self.value(xs))
+        if self.arity == 1:
+            return self.call1(xs[0])
+        if self.arity == 2:
+            return self.call2(xs[0], xs[1])
         try:
-            return self.value(xs) if self.arity < 0 else self.value(*xs)
-        except ZeroDivisionError:
-            xs = [Ieee(x) for x in xs]
-            return float(self.value(xs) if self.arity < 0 else self.value(*xs))
+            y = self.value(*xs)
+        except (ZeroDivisionError, OverflowError):
+            y = self.value(*map(Ieee, xs))
+        return y if type(y) is float else self._real(y, xs)
 
     def slopes(self, xs: Any, y: Any, wanted: Any = None) -> list[Any]:
         """Return the partials for a sequence of arguments (numbers of any type) and the result.
@@ -251,6 +278,7 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     elif len(args) != op.arity:
         raise TypeError(f"{op.name}() takes {op.arity} argument{'s' * (op.arity != 1)}, got {len(args)}")
     array = False
+    args = tuple([x.item() if getattr(x, "ndim", None) == 0 and hasattr(x, "item") else x for x in args])
     for x in args:
         if type(x) is float:
             continue
@@ -269,8 +297,10 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
 
 def one_sequence(*args: Any) -> list[Any]:
     """Return the numbers of the one sequence (any iterable, an array of any shape) that a variadic row takes."""
+    if len(args) > 1 and any(hasattr(x, "__iter__") for x in args):
+        raise TypeError("this operation takes one sequence of numbers; for an axis of an array use NumPy's function")
     (xs,) = args if len(args) == 1 else (args,)
-    if isinstance(xs, str) or not hasattr(xs, "__iter__"):
+    if isinstance(xs, str) or not hasattr(xs, "__iter__") or getattr(xs, "ndim", 1) == 0:
         raise TypeError(f"expected a sequence of numbers, got {xs!r}")
     return list(xs.ravel().tolist() if hasattr(xs, "ravel") else xs)
 
@@ -291,7 +321,10 @@ def number(x: Any, where: str) -> float:
         where: the operation's name, for the message.
     """
     if isinstance(x, numbers.Real) or (hasattr(x, "dtype") and x.ndim == 0 and x.dtype.kind in "fiub"):
-        return float(x)
+        try:
+            return float(x)
+        except OverflowError:
+            raise OverflowError(f"{where}: the number is too large for a double: {str(x)[:20]}...") from None
     if isinstance(x, complex):
         raise TypeError(f"{where}: complex numbers are not supported, got {x!r}; use its real and imaginary parts")
     if isinstance(x, str):

@@ -23,7 +23,7 @@ TABLE: dict[str, Op] = {}
 
 R = (-inf, inf)
 POSITIVE = (0.0, inf)
-PI, E, LN2, LN10 = math.pi, math.e, math.log(2.0), math.log(10.0)
+PI, LN2, LN10 = math.pi, math.log(2.0), math.log(10.0)
 LOG2_E, LOG10_E = 1 / LN2, 1 / LN10
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(PI)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
@@ -90,10 +90,13 @@ pow = row("pow", power,
           domain=(POSITIVE, R), form="{0} ** {1}",
           note="a negative base with a broken exponent is nan; d(x**0) = 0 also at 0; "
                "both partials are 0 at (0, 0), and at (0, b) the one of b > 0")
-mod = row("mod", special.mod, lambda a, b, y: 1.0, lambda a, b, y: -floor((a - y) / b + 0.5), form="{0} % {1}",
+floordiv = row("floordiv", special.floordiv, lambda a, b, y: ABSENT, lambda a, b, y: ABSENT, form="{0} // {1}",
+               kinks=lambda a, b: special.mod(a, b) == 0, domain=(R, POSITIVE), note="derivatives are 0; x // 0 is nan")
+mod = row("mod", special.mod, lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b), form="{0} % {1}",
           kinks=lambda a, b: special.mod(a, b) == 0, domain=(R, POSITIVE),
           note="has the sign of the divisor, as Python's %; x % 0 is nan; at its jumps the derivative to the right")
-fmod = row("fmod", special.fmod, lambda a, b, y: 1.0, lambda a, b, y: -floor((a - y) / b + 0.5),
+fmod = row("fmod", special.fmod,
+           lambda a, b, y: 1.0, lambda a, b, y: -sign(a) * sign(b) * floordiv(abs(a), abs(b)),
            kinks=lambda a, b: special.fmod(a, b) == 0, domain=(R, POSITIVE),
            note="has the sign of the dividend, as C's fmod; x fmod 0 is nan")
 identity = row("identity", lambda x: x, lambda x, y: 1.0)
@@ -144,7 +147,7 @@ atanh = row("atanh", libm(math.atanh, pole={1.0: inf, -1.0: -inf}), lambda x, y:
 
 # Special functions. -------------------------------------------------------------------------------------------------
 
-gaussian = row("gaussian", special.gaussian, lambda x, y: -2.0 * x * y, note="exp(-x*x)")
+gaussian = row("gaussian", special.gaussian, lambda x, y: -2.0 * (x * y), note="exp(-x*x)")
 normal_pdf = row("normal_pdf", special.normal_pdf, lambda x, y: -x * y)
 normal_cdf = row("normal_cdf", special.normal_cdf, lambda x, y: normal_pdf(x))
 erf = row("erf", libm(math.erf), lambda x, y: TWO_OVER_SQRT_PI * gaussian(x))
@@ -209,8 +212,10 @@ softsign = row("softsign", lambda x: x / (1.0 + abs(x)), lambda x, y: square(1.0
 # Sums over sequences: one node each, however long. ------------------------------------------------------------------
 
 
-def _pair(a: Any, b: Any) -> list[Any]:
-    xs, ys = one_sequence(a), one_sequence(b)
+def _pair(*args: Any) -> list[Any]:
+    if len(args) != 2 or any(getattr(x, "ndim", 1) > 1 for x in args):
+        raise TypeError("dot() takes two sequences of numbers; for matrices use the @ of arrays of Values")
+    xs, ys = map(one_sequence, args)
     if len(xs) != len(ys):
         raise ValueError(f"dot() takes two sequences of one length, got {len(xs)} and {len(ys)} numbers")
     return xs + ys
@@ -293,7 +298,7 @@ def primitive(
     8.0
     >>> del TABLE["cube"]
     """
-    if not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"an operation's name must be an identifier, got {name!r}")
     if not partials:
         raise TypeError(f"primitive({name!r}): give one partial derivative per argument after the value")

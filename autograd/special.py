@@ -73,6 +73,14 @@ def mod(a: float, b: float) -> float:
         return nan
 
 
+def floordiv(a: float, b: float) -> float:
+    """Python's a // b; nan where b is 0."""
+    try:
+        return float(a) // float(b)
+    except ZeroDivisionError:
+        return nan
+
+
 def choose(c: Any, a: Any, b: Any) -> Any:
     """Return a if c holds, else b."""
     return a if c else b
@@ -172,7 +180,7 @@ _DIGAMMA_ROOT, _DIGAMMA_ROOT_LO = 1.4616321449683622, 9.549995429965697e-17
 def digamma(x: float) -> float:
     """Derivative of lgamma; accurate at its positive root too. nan at 0, -1, -2, ... and at -inf."""
     if x <= 0.0:
-        if x == math.floor(x):
+        if x == -inf or x == math.floor(x):
             return nan
         # Reflection (DLMF 5.5.4); the argument of tan is reduced first, which loses nothing.
         return digamma(1.0 - x) - math.pi / math.tan(math.pi * (x - math.floor(x + 0.5)))

@@ -2,17 +2,17 @@
 cimport cython
 from autograd.op cimport Op
 
-cdef Op ADD, SUB, MUL, DIV, NEG, POW, MOD, RELU, TANH, EXP, LOG, CONSTANT
+cdef Op ADD, SUB, MUL, DIV, NEG, POW, MOD, FLOORDIV, RELU, TANH, EXP, LOG, CONSTANT
 cdef int GRAPH, NO_GRAD, ANOMALY, _watch
 cdef bint _constants
-cdef long long _clock
+cdef long long _clock, _running
 cdef int _LEVELS, _level
 cdef list _waiting
 cdef double ABSENT
 
 cdef class Value:
     cdef double _data, _grad, _adjoint
-    cdef Op _op
+    cdef Op _row
     cdef object _a, _b, _name
     cdef long long _mark
 
@@ -38,12 +38,17 @@ cdef double _float(object x) except? -1e-301
 @cython.locals(v=Value)
 cpdef Value constant(object data, object name=*)
 
+cpdef object fix(Value v)
+
 @cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value, before=Py_ssize_t)
 cdef list _order(Value root)
 
 cdef int _meet(Value v, long long met, list stack, list order) except -1
 
 @cython.locals(v=Value, m=Value, n=Value, op=Op, g=double, p=double, a=double, b=double, mode=int)
+cdef void _pull(list order, double seed) except *
+
+@cython.locals(v=Value, outer="long long")
 cdef void _sweep(list order, double seed) except *
 
 @cython.locals(v=Value)

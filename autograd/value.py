@@ -22,6 +22,7 @@ from autograd import ops
 from autograd.op import ABSENT, HANDLERS, Op, install, number, register
 
 ADD, SUB, MUL, DIV, NEG, POW, MOD = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow, ops.mod
+FLOORDIV = ops.floordiv
 RELU, TANH, EXP, LOG = ops.relu, ops.tanh, ops.exp, ops.log
 
 #: The "operation" of a constant: a node without operands that no gradient flows to.
@@ -37,6 +38,8 @@ _constants = False
 # Positions in an order are kept in the nodes themselves, so one sweep runs at a time; a mark below the clock is stale.
 _lock = threading.RLock()
 _clock = 1
+# The mark of the nodes that a running sweep has listed; -1 when none runs.
+_running = -1
 
 # Freeing a node frees what only it refers to. That goes down directly for a few levels; deeper nodes wait in a list, so
 # that a graph of any depth is freed without deep recursion.
@@ -47,6 +50,9 @@ _waiting: list[Any] = []
 
 class Value:
     """A number that remembers how it was computed.
+
+    A Value refers only to what it was computed from, so a graph is freed with its last result, without the garbage
+    collector. (A subclass that keeps a result of itself in an attribute makes a cycle, which stays.)
 
     Arithmetic on Values (with ints, floats, NumPy scalars and arrays on either side) builds the graph,
     `backward()` sweeps it. Every operation of `autograd.ops` is also a method: ``x.tanh()`` is ``autograd.tanh(x)``.
@@ -62,8 +68,8 @@ class Value:
     (4.0, 2.0)
     """
 
-    __slots__ = ("_a", "_adjoint", "_b", "_data", "_grad", "_mark", "_name", "_op")
-    _op: Op | None
+    __slots__ = ("_a", "_adjoint", "_b", "_data", "_grad", "_mark", "_name", "_row")
+    _row: Op | None
     _a: Any
     _b: Any
     _data: float
@@ -79,20 +85,18 @@ class Value:
                     f"Value({data!r}) would lose its gradient: use the Value itself, its .detach(), or Value(x.data)"
                 )
             data = number(data, "Value")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"Value: the second argument is a name, expected text, got {name!r}")
         self._data = data
         self._grad = 0.0
-        self._op = None
+        self._row = None
         self._a = None
         self._b = None
-        self._name = name
+        self._name = _label(name)
         self._mark = 0
 
     def __dealloc__(self) -> None:
         # Only the extension calls this; Python frees its own objects without deep recursion.
         global _level
-        if self._op is None:
+        if self._row is None:
             return
         if _level == _LEVELS:
             _waiting.append(self._a)
@@ -117,9 +121,9 @@ class Value:
 
     @data.setter
     def data(self, x: Any) -> None:
-        if self._op is not None and self._op is not CONSTANT:
+        if self._row is not None and self._row is not CONSTANT:
             raise AttributeError(
-                f"{self!r} is the result of {self._op.name}, so its data follows from its operands; "
+                f"{self!r} is the result of {self._row.name}, so its data follows from its operands; "
                 "set the data of the leaves and compute again, or start from Value(...)"
             )
         self._data = number(x, "Value.data")
@@ -140,33 +144,33 @@ class Value:
 
     @name.setter
     def name(self, name: str | None) -> None:
-        self._name = name
+        self._name = _label(name)
 
     @property
     def op(self) -> Op | None:
         """The operation that made this node; None for a leaf or a constant."""
-        return None if self._op is CONSTANT else self._op
+        return None if self._row is CONSTANT else self._row
 
     @property
     def operands(self) -> tuple[Any, ...]:
         """What the node was computed from: Values, and floats for plain numbers. Empty for a leaf."""
-        if self._op is None or self._op is CONSTANT:
+        if self._row is None or self._row is CONSTANT:
             return ()
-        if self._op.arity == 1:
+        if self._row.arity == 1:
             return (self._a,)
-        if self._op.arity == 2:
+        if self._row.arity == 2:
             return (self._a, self._b)
         return tuple(self._a)
 
     @property
     def is_leaf(self) -> bool:
         """Whether a gradient accumulates here: made by `Value(...)`, not by an operation."""
-        return self._op is None
+        return self._row is None
 
     @property
     def is_constant(self) -> bool:
         """Whether no gradient flows here: made by `constant`, `detach` or under `no_grad`."""
-        return self._op is CONSTANT
+        return self._row is CONSTANT
 
     def partials(self) -> tuple[float | None, ...]:
         """The derivative of this node by each operand at the present numbers; None where an operand does not reach it.
@@ -199,7 +203,7 @@ class Value:
             AnomalyError: under `detect_anomaly`, at the first nan or infinite adjoint.
         """
         adjoint = number(seed, "backward(seed)")
-        if self._op is CONSTANT:
+        if self._row is CONSTANT:
             raise ValueError(
                 f"{self!r} has no graph: it was made by constant or detach, under no_grad, or from constants alone"
             )
@@ -261,10 +265,16 @@ class Value:
         return left(MOD, other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return ops.floor((self - self % other) / other + 0.5)
+        return right(FLOORDIV, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return ops.floor((other - other % self) / self + 0.5)
+        return left(FLOORDIV, other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
 
     def __neg__(self) -> Value:
         return node(NEG, self, None, -self._data)
@@ -303,6 +313,9 @@ class Value:
         if operation is None or operation.arity < 0:
             raise AttributeError(f"a Value has no attribute {name!r}, and no operation of one number has this name")
         return _Method(operation, self)
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *(name for name, op in ops.TABLE.items() if op.arity > 0)]
 
     # Comparisons are of the numbers; hashing is by identity. ---------------------------------------------------------
 
@@ -352,14 +365,17 @@ class Value:
 
     def __repr__(self) -> str:
         named = f", name={self._name!r}" if self._name is not None else ""
-        made = f", op={self.op.name!r}" if self.op is not None else ", constant" if self._op is CONSTANT else ""
+        made = f", op={self.op.name!r}" if self.op is not None else ", constant" if self._row is CONSTANT else ""
         return f"Value(data={self._data!r}, grad={self._grad!r}{made}{named})"
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The whole graph as one flat program, so that depth does not matter; sharing inside it is kept.
+        # The whole graph as one flat program, so that depth does not matter.
+        if self._row is None or self._row is CONSTANT:
+            more = getattr(self, "__dict__", None)
+            return _leaf, (type(self), self._data, self._grad, self._name, self._row is CONSTANT, more)
         return _rebuild, (type(self), *_flatten(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
@@ -384,8 +400,15 @@ class Value:
         return {x for x in self.operands if isinstance(x, Value)}
 
     @property
-    def _op_symbol(self) -> str:
+    def _op(self) -> str:
+        """micrograd's name for the sign of the operation."""
         return self.op.symbol if self.op is not None else ""
+
+
+def _label(name: Any) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of a Value is text, got {name!r}")
+    return name
 
 
 class _Method:
@@ -419,7 +442,7 @@ def node(op: Op, a: Any, b: Any, data: float) -> Value:
     v = Value.__new__(Value)
     v._data = data
     v._grad = 0.0
-    v._op = op
+    v._row = op
     v._a = a
     v._b = b
     v._name = None
@@ -440,16 +463,14 @@ def _special(v: Value) -> None:
     if mode == ANOMALY:
         anomaly.made(v)
     if mode == NO_GRAD or not (_flows(v._a) or _flows(v._b)):
-        v._op = CONSTANT
-        v._a = None
-        v._b = None
+        fix(v)
 
 
 def _flows(x: Any) -> bool:
     """Whether a gradient flows to an operand, or to one of a tuple of them."""
     if isinstance(x, Value):
         v = x
-        return v._op is not CONSTANT
+        return v._row is not CONSTANT
     if type(x) is tuple:
         for y in x:
             if _flows(y):
@@ -497,6 +518,13 @@ def _operand(x: Any, op: Op) -> Any:
         return x
     if hasattr(x, "ndim") and x.ndim > 0:
         return None
+    return _plain(x, op)
+
+
+def _plain(x: Any, op: Op) -> Any:
+    """Return what is neither a float nor an array of numbers as a float, or as the Value that a 0-d array holds."""
+    if hasattr(x, "item") and isinstance(x.item(), Value):
+        return x.item()
     return number(x, op.name)
 
 
@@ -505,7 +533,7 @@ def right(op: Op, a: Value, b: Any) -> Any:
     if type(b) is not float and not isinstance(b, Value):
         if _foreign(b):
             return NotImplemented
-        b = number(b, op.name)
+        b = _plain(b, op)
     return node(op, a, b, op.call2(a._data, _float(b)))
 
 
@@ -514,8 +542,8 @@ def left(op: Op, a: Any, b: Value) -> Any:
     if type(a) is not float:
         if _foreign(a):
             return NotImplemented
-        a = number(a, op.name)
-    return node(op, a, b, op.call2(a, b._data))
+        a = _plain(a, op)
+    return node(op, a, b, op.call2(_float(a), b._data))
 
 
 def _foreign(x: Any) -> bool:
@@ -541,14 +569,21 @@ def constant(data: Any, name: str | None = None) -> Value:
     >>> (constant(2.0) * 3.0).operands
     ()
     """
-    global _watch, _constants
     v = Value(data, name)
-    v._op = CONSTANT
+    fix(v)
+    return v
+
+
+def fix(v: Value) -> None:
+    """Make a node a constant: its graph is dropped, and no gradient flows to it from now on."""
+    global _watch, _constants
+    v._row = CONSTANT
+    v._a = None
+    v._b = None
     if not _constants:
         with _lock:
             _watch += not _constants
             _constants = True
-    return v
 
 
 register(Value, build)
@@ -569,7 +604,8 @@ def _order(root: Value) -> list[Value]:
     listed = met + 1
     _clock = met + 2
     order: list[Value] = []
-    stack: list[Value] = [root]
+    stack: list[Value] = []
+    _meet(root, met, stack, order)
     while stack:
         v = stack[-1]
         if v._mark < met:
@@ -602,7 +638,12 @@ def _order(root: Value) -> list[Value]:
 
 def _meet(v: Value, met: int, stack: list[Value], order: list[Value]) -> int:
     """Put an operand that was not met yet on the stack, or a leaf in the list at once."""
-    if v._op is None:
+    if v._mark == _running:
+        raise RuntimeError(
+            f"a derivative formula looked at the graph that is being swept, at {v!r}; inside a formula, compute "
+            "with the arguments that it is given"
+        )
+    if v._row is None:
         v._mark = met + 1
         v._adjoint = ABSENT
         order.append(v)
@@ -700,12 +741,24 @@ def forward_sweep(order: Iterable[Any], seeds: dict[int, Any], number: Callable[
 
 
 def _sweep(order: list[Value], seed: float) -> None:
-    """`reverse_sweep` on floats, with the adjoints in the nodes and the commonest rows written out."""
+    """`reverse_sweep` on floats, with the adjoints in the nodes."""
+    global _running
+    outer = _running
+    v = order[-1]
+    _running = v._mark
+    try:
+        _pull(order, seed)
+    finally:
+        _running = outer
+
+
+def _pull(order: list[Value], seed: float) -> None:
+    """Pass the adjoints down an order, the commonest rows written out."""
     mode, anomaly = _context.get()
     v = order[-1]
     v._adjoint = seed
     for v in reversed(order):
-        op = v._op
+        op = v._row
         g = v._adjoint
         if op is None or op is CONSTANT or g == ABSENT:
             continue
@@ -756,10 +809,10 @@ def _accumulate(x: Any, g: float) -> None:
 def _commit(order: list[Value]) -> None:
     """Show the adjoints of a finished sweep in `grad`."""
     for v in order:
-        if v._op is None:
+        if v._row is None:
             if v._adjoint != ABSENT:
                 v._grad += v._adjoint
-        elif v._op is not CONSTANT:
+        elif v._row is not CONSTANT:
             v._grad = v._adjoint if v._adjoint != ABSENT else 0.0
 
 
@@ -780,10 +833,10 @@ def float_adjoints(root: Value, xs: Sequence[Value]) -> list[float] | None:
         order = _order(root)
         known = set(map(id, xs))
         for v in order:
-            if v._op is None and id(v) not in known:
+            if v._row is None and id(v) not in known:
                 return None
         for v in xs:
-            if v._op is not None:
+            if v._row is not None:
                 return None
             v._adjoint = ABSENT
         _sweep(order, 1.0)
@@ -828,6 +881,17 @@ class no_grad(_Mode):
 
     def __enter__(self) -> Self:
         self._enter(NO_GRAD, None)
+        return self
+
+
+class recording(_Mode):
+    """Context in which operations build a graph whatever the context outside says; `detect_anomaly` goes on."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        mode, anomaly = _context.get()
+        self._enter(ANOMALY if mode == ANOMALY else GRAPH, anomaly)
         return self
 
 
@@ -984,13 +1048,15 @@ def _listing(root: Value) -> Iterator[str]:
 
 def _copy(twin: Value, v: Value, operands: Sequence[Any]) -> None:
     """Make twin a copy of v on other operands."""
-    _fill(twin, v._op, v._data, v._grad, v._name, operands)
+    _fill(twin, v._row, v._data, v._grad, v._name, operands)
+    if hasattr(v, "__dict__"):
+        twin.__dict__.update(v.__dict__)
 
 
 def _fill(v: Value, op: Op | None, data: float, grad: float, name: str | None, operands: Sequence[Any]) -> None:
     v._data = data
     v._grad = grad
-    v._op = op
+    v._row = op
     v._name = name
     v._mark = 0
     v._a = v._b = None
@@ -1003,20 +1069,36 @@ def _fill(v: Value, op: Op | None, data: float, grad: float, name: str | None, o
             v._a = tuple(operands)
 
 
+def _leaf(kind: type[Value], data: float, grad: float, name: str | None, fixed: bool, more: Any) -> Value:
+    """Make a leaf or a constant as it was pickled; `more` are the attributes of a subclass."""
+    v = kind.__new__(kind)
+    _fill(v, None, data, grad, name, ())
+    if fixed:
+        fix(v)
+    if more:
+        v.__dict__.update(more)
+    return v
+
+
+def _call_name(v: Value) -> str:
+    return v.op.name if v.op is not None else ""
+
+
 def _flatten(root: Value) -> tuple[Any, ...]:
-    """Return the graph under root as flat lists for `_rebuild`; operands below zero are places of plain numbers."""
+    """Return the graph under root as flat lists for `_rebuild`.
+
+    Leaves stay objects, so that a pickle of several results keeps the leaves that they share. Operands count leaves
+    and then inner nodes; those below zero are places of plain numbers.
+    """
     order = topological_order(root)
-    place = {id(v): i for i, v in enumerate(order)}
-    rows: list[str] = []
-    where: dict[str, int] = {}
+    leaves = [v for v in order if v.op is None]
+    inner = [v for v in order if v.op is not None]
+    place = {id(v): i for i, v in enumerate([*leaves, *inner])}
+    rows: dict[str, int] = {}
     kinds, counts, operands = [], [], []
     numbers: list[float] = []
-    for v in order:
-        name = CONSTANT.name if v.is_constant else v.op.name if v.op is not None else ""
-        if name not in where:
-            where[name] = len(rows)
-            rows.append(name)
-        kinds.append(where[name])
+    for v in inner:
+        kinds.append(rows.setdefault(_call_name(v), len(rows)))
         counts.append(len(v.operands))
         for x in v.operands:
             if isinstance(x, Value):
@@ -1024,23 +1106,24 @@ def _flatten(root: Value) -> tuple[Any, ...]:
             else:
                 numbers.append(x)
                 operands.append(-len(numbers))
-    names = {i: v.name for i, v in enumerate(order) if v.name is not None}
-    return rows, kinds, counts, operands, numbers, [v.data for v in order], [v.grad for v in order], names
+    names = {i: v.name for i, v in enumerate(inner) if v.name is not None}
+    more = getattr(root, "__dict__", None)
+    shape = (list(rows), kinds, counts, operands, numbers)
+    return leaves, shape, [v.data for v in inner], [v.grad for v in inner], names, more
 
 
 def _rebuild(
     kind: type[Value],
-    rows: list[str],
-    kinds: list[int],
-    counts: list[int],
-    operands: list[int],
-    numbers: list[float],
+    leaves: list[Value],
+    shape: tuple[list[str], list[int], list[int], list[int], list[float]],
     data: list[float],
     grads: list[float],
     names: dict[int, str],
+    more: Any,
 ) -> Value:
-    table = [None if r == "" else CONSTANT if r == CONSTANT.name else ops.lookup(r) for r in rows]
-    made: list[Value] = []
+    rows, kinds, counts, operands, numbers = shape
+    table = [ops.lookup(row) for row in rows]
+    made = list(leaves)
     at = 0
     for i, k in enumerate(kinds):
         v = kind.__new__(kind) if i == len(kinds) - 1 else Value.__new__(Value)
@@ -1048,4 +1131,6 @@ def _rebuild(
         at += counts[i]
         _fill(v, table[k], data[i], grads[i], names.get(i), xs)
         made.append(v)
+    if more:
+        made[-1].__dict__.update(more)
     return made[-1]

@@ -11,13 +11,26 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 import autograd as ag
-from autograd import Value, derivative, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd import (
+    Value,
+    constant,
+    derivative,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    value_and_grad,
+    vjp,
+)
 from autograd.testing import check_gradient
 
 Pair = collections.namedtuple("Pair", "left right")
 
 
-# Functions of the literature with their gradients. -------------------------------------------------------------------
+# Functions of the literature with their gradients. ------------------------------------------------------------------
 
 
 def rosenbrock(x):
@@ -111,7 +124,7 @@ def test_functions_of_the_literature(f, gradient, x):
     assert hvp(f, np.array(x), w) @ v == pytest.approx(hvp(f, np.array(x), v) @ w, rel=1e-10, abs=1e-10)
 
 
-# Higher orders and nesting. ------------------------------------------------------------------------------------------
+# Higher orders and nesting. -----------------------------------------------------------------------------------------
 
 ANALYTIC = [
     (lambda x: ag.exp(ag.sin(x)), lambda x: mp.exp(mp.sin(x)), 0.7),
@@ -201,7 +214,7 @@ def test_gradients_of_graphs():
         gradients(z, [x, 2.0])
 
 
-# Shapes. -------------------------------------------------------------------------------------------------------------
+# Shapes. ------------------------------------------------------------------------------------------------------------
 
 
 def test_shapes_of_gradients():
@@ -285,7 +298,7 @@ def test_hessians_are_symmetric_and_products_agree(xs, data):
     assert jvp(f, xs, v)[1] == pytest.approx(float(np.dot(grad(f)(xs), v)), rel=1e-12, abs=1e-12 * size)
 
 
-# Constants, plain numbers and errors. --------------------------------------------------------------------------------
+# Constants, plain numbers and errors. -------------------------------------------------------------------------------
 
 
 def test_functions_that_do_not_depend_on_their_argument():
@@ -334,9 +347,9 @@ def test_documented_wrapping():
         (lambda: derivative(lambda x: x, -1), ValueError, "order must be a whole number from 0 on, got -1"),
         (lambda: derivative(lambda x: x, 1.5), ValueError, "got 1.5"),
         (lambda: derivative(lambda x: x[0])([1.0]), TypeError, "must take one number"),
-        (lambda: jvp(lambda x: x[0], [1.0, 2.0], [1.0]), ValueError, "jvp: v has 1 numbers, but the argument has 2"),
-        (lambda: hvp(lambda x: x[0], [1.0], [1.0, 2.0]), ValueError, "hvp: v has 2 numbers, but the argument has 1"),
-        (lambda: vjp(lambda x: [x, x], 1.0, [1.0]), ValueError, "vjp: u has 1 numbers, but <lambda> returns 2"),
+        (lambda: jvp(lambda x: x[0], [1.0, 2.0], [1.0]), ValueError, "jvp: v must have 2 elements, got 1"),
+        (lambda: hvp(lambda x: x[0], [1.0], [1.0, 2.0]), ValueError, "hvp: v must have 1 elements, got 2"),
+        (lambda: vjp(lambda x: [x, x], 1.0, [1.0]), ValueError, "vjp: u must have 2 elements, got 1"),
         (lambda: jacobian(lambda x: [x, "a"])(1.0), TypeError, "the text 'a'"),
     ],
 )
@@ -350,3 +363,75 @@ def test_no_grad_of_the_callers_values_is_touched():
     grad(lambda x: a * x)(2.0)
     hessian(lambda x: a * x[0] * x[1])([1.0, 2.0])
     assert a.grad == 0.0
+
+
+# Contexts, shapes and what is nested. -------------------------------------------------------------------------------
+
+
+def test_a_constant_argument_is_a_number_like_any_other():
+    for x in (constant(2.0), Value(2.0).detach()):
+        assert grad(lambda t: t**3)(x) == 12.0
+        assert jvp(lambda t: t**3, x, 1.0) == (8.0, 12.0)
+        assert jvp(lambda t: t**3, 2.0, constant(1.0)) == (8.0, 12.0)
+
+
+def test_a_derivative_under_no_grad_is_still_a_derivative():
+    def cube(t):
+        return t**3
+
+    with no_grad():
+        found = grad(cube)(2.0), jvp(cube, 2.0, 1.0)[1], hvp(cube, 2.0, 1.0), derivative(cube, 2)(2.0)
+        found += vjp(cube, 2.0, 1.0)[1], jacobian(lambda t: [cube(t)])(2.0)[0]
+        assert (Value(1.0) * 2.0).operands == ()  # and the context goes on
+    assert found == (12.0, 12.0, 12.0, 12.0, 12.0, 12.0)
+
+
+def test_no_grad_inside_the_function_counts():
+    def f(t):
+        with no_grad():
+            held = t * t
+        return held * t
+
+    assert grad(f)(3.0) == 9.0
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda a: grad(lambda b: a * b * b)(3.0),
+        lambda a: jvp(lambda b: a * b * b, 3.0, 1.0)[1],
+        lambda a: vjp(lambda b: a * b * b, 3.0, 1.0)[1],
+        lambda a: hvp(lambda b: a * b**3, 3.0, 1 / 3),
+        lambda a: derivative(lambda b: a * b * b)(3.0),
+        lambda a: jacobian(lambda b: [a * b * b])(3.0)[0],
+    ],
+)
+def test_a_nested_derivative_gives_a_float(nested):
+    g = grad(nested)(2.0)
+    assert type(g) is float
+    assert g == pytest.approx(6.0, rel=1e-15)
+
+
+def test_directions_go_by_key_and_shape():
+    def f(p):
+        return p["a"] ** 2 + 10 * p["b"] ** 2
+
+    at = {"a": 1.0, "b": 1.0}
+    assert hvp(f, at, {"b": 1.0, "a": 0.0}) == {"a": 0.0, "b": 20.0}
+    assert jvp(f, at, {"b": 1.0, "a": 0.0})[1] == 20.0
+    assert vjp(lambda t: {"a": t, "b": 10 * t}, 1.0, {"b": 1.0, "a": 0.0})[1] == 10.0
+    for x, v in [
+        (np.ones((2, 3)), np.ones((3, 2))),
+        (np.ones((2, 2)), np.ones(4)),
+        ([1.0, 2.0], [[1.0], [0.0]]),
+        ([1.0, 2.0], [1.0]),
+        ({"a": 1.0}, {"b": 1.0}),
+        (1.0, [1.0]),
+    ]:
+        with pytest.raises(ValueError, match=r"^hvp: v"):
+            hvp(lambda t: 1.0, x, v)
+
+
+def test_one_argument_twice_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        grad(lambda a: a * a, (0, 0))(3.0)

@@ -949,3 +949,22 @@ def test_an_input_has_no_bias_and_no_activation():
         two()["x1"].bias = 1.0
     with pytest.raises(AttributeError, match="no activation"):
         two()["x1"].activation = "tanh"
+
+
+def test_a_delta_that_does_not_arrive_is_not_multiplied():
+    net = Net()
+    net.input("x")
+    net.neuron("s", activation="sqrt", sources={"x": 1.0})
+    net.neuron("r", activation="relu", sources={"s": -1.0}, output=True)
+    assert net.weight("x", "s") == 1.0
+    net.forward([0.0])
+    net.sweep([1.0])
+    assert net.delta[:, 0].tolist() == [0.0, 0.0, 0.0]
+    assert net.weight_gradient.tolist() == [0.0, 0.0]
+
+
+def test_a_weight_can_be_read_while_building():
+    net = Net()
+    net.input("x")
+    net.neuron("h", sources={"x": 2.0}, output=True)
+    assert net.weight("x", "h") == 2.0

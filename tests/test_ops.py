@@ -42,6 +42,7 @@ SPEC = {
     "div": lambda a, b: a / b,
     "neg": lambda x: -x,
     "pow": lambda a, b: mp.power(a, b),
+    "floordiv": lambda a, b: mp.floor(a / b),
     "mod": lambda a, b: a - b * mp.floor(a / b),
     "fmod": lambda a, b: a - b * (mp.floor(a / b) if a * b >= 0 else mp.ceil(a / b)),
     "identity": lambda x: x,
@@ -212,7 +213,7 @@ def cases(op, n=12):
                 tuples += [[x] * op.arity, [x * (1 + 2.0**-40)] + [x] * (op.arity - 1), [x] + [-x] * (op.arity - 1)]
         inside = lambda t: all(low < x < high for x, (low, high) in zip(t, op.domain, strict=True))
         tuples = [t for t in tuples if op is ops.polygamma or inside(t)]
-    if op in (ops.mod, ops.fmod):
+    if op in (ops.mod, ops.fmod, ops.floordiv):
         tuples = [[a, b] for a, b in tuples if abs(a / b) < 1e18]
     if op is ops.clip:
         tuples = [[x, min(lo, hi), max(lo, hi)] for x, lo, hi in tuples if lo != hi]
@@ -370,6 +371,8 @@ CONVENTIONS = [
     ("reciprocal", [0.0], inf, [-inf]),
     ("reciprocal", [-0.0], -inf, [-inf]),
     ("mod", [5.5, 0.0], nan, [1.0, nan]),
+    ("floordiv", [-7.0, 3.0], -3.0, [0.0, 0.0]),
+    ("floordiv", [1.0, 0.0], nan, [0.0, 0.0]),
     ("mod", [-7.0, 3.0], 2.0, [1.0, 3.0]),
     ("mod", [7.0, -3.0], -2.0, [1.0, 3.0]),
     ("mod", [6.0, 3.0], 0.0, [1.0, -2.0]),

@@ -318,7 +318,8 @@ def verdict(x: Any, *, ref: float | str = "output") -> str:
         return f"{short(graph.call)} has not run: there is no gradient to judge"
     table = levels(graph, ref=ref)
     findings = (_nonfinite, _dead, _short_cuts, _cancelled, _left_out)
-    return "\n".join([*_trends(graph, table), *(line for find in findings for line in find(graph))])
+    lines = [*_trends(graph, table), *(line for find in findings for line in find(graph))]
+    return "\n".join(lines) or "there is one level with a gradient only, so nothing to compare"
 
 
 def _trends(graph: Graph, table: Levels) -> Iterator[str]:
