@@ -176,16 +176,16 @@ def agree(a: Any, b: Any) -> bool:
 
 
 def measure(programs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Return the seconds of each program: per round the mean of three runs in a row, the median of the rounds."""
+    """Return the seconds of each program: per round the mean of ten runs in a row, the median of the rounds."""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for k in range(rounds):
         for name, program in programs.items():
             if k > 8 and name in SLOW and k % 8:
                 continue
             start = time.perf_counter()
-            for _ in range(3):
+            for _ in range(10):
                 program()
-            times[name].append((time.perf_counter() - start) / 3)
+            times[name].append((time.perf_counter() - start) / 10)
     return {name: statistics.median(ts) for name, ts in times.items()}
 
 
@@ -235,7 +235,7 @@ def large() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pure", action="store_true", help="measure the sources without the extension")
-    parser.add_argument("--rounds", type=int, default=200, help="how often each program runs (default 200)")
+    parser.add_argument("--rounds", type=int, default=60, help="rounds of ten runs of each program (default 60)")
     options = parser.parse_args()
     if options.pure:
         with tempfile.TemporaryDirectory() as folder:
