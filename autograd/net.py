@@ -380,9 +380,13 @@ class Net:
                 f"write [{sources!r}]"
             )
         links = [(s, sources[s] if isinstance(sources, Mapping) else None) for s in sources]
+        # All is looked at before anything changes.
         for s, w in links:
+            _name(s)
             if w is not None:
                 _finite(w, f"weight of {s!r} -> {name!r}")
+        if output:
+            self._new_outputs([name])
         i = self._add(name, sigma, _finite(bias, f"bias of {name!r}"))
         for s, w in links:
             self.link(s, name, w)
@@ -428,11 +432,16 @@ class Net:
         Raises:
             ValueError: if a neuron is an output already.
         """
-        for name in map(_name, names):
-            if name in self._output_names:
-                raise ValueError(f"{name!r} is an output already; each neuron is one at most once")
-            self._output_names.append(name)
+        self._output_names += self._new_outputs(names)
         self._changed()
+
+    def _new_outputs(self, names: Iterable[str]) -> list[str]:
+        new: list[str] = []
+        for name in map(_name, names):
+            if name in self._output_names or name in new:
+                raise ValueError(f"{name!r} is an output already; each neuron is one at most once")
+            new.append(name)
+        return new
 
     def _add(self, name: str, sigma: Activation | None, bias: float) -> int:
         name = _name(name)

@@ -133,9 +133,8 @@ MUTANTS = [
     # the sweeps
     Mutant(
         "value.py",
-        "            _accumulate(v._a, g * _float(v._b))\n            _accumulate(v._b, g * _float(v._a))",
-        "            _accumulate(v._a, g * _float(v._b))\n            if v._a is not v._b:\n"
-        "                _accumulate(v._b, g * _float(v._a))",
+        "                n._adjoint = p if n._adjoint == ABSENT else n._adjoint + p",
+        "                n._adjoint = p",
         "x * x loses an edge",
         VALUE,
     ),
@@ -163,8 +162,8 @@ MUTANTS = [
     Mutant("value.py", "    v._adjoint = seed\n", "    v._adjoint = 1.0\n", "the seed is forgotten", VALUE),
     Mutant(
         "value.py",
-        "                _meet(v._b, met, stack, order)\n                _meet(v._a, met, stack, order)",
-        "                _meet(v._a, met, stack, order)",
+        "                if isinstance(v._b, Value):\n                    n = v._b",
+        "                if False:\n                    n = v._b",
         "second operands are not visited",
         VALUE,
     ),
@@ -191,7 +190,7 @@ MUTANTS = [
     ),
     Mutant(
         "value.py",
-        "        if v._op is None and id(v) not in known:",
+        "        if v._row is None and id(v) not in known:",
         "        if False:",
         "closures over Values lose their gradient",
         CALCULUS,
@@ -206,13 +205,17 @@ MUTANTS = [
     # functions of functions
     Mutant(
         "calculus.py",
-        "ops.identity(x) if isinstance(x, Value) else Value(x)",
-        "x if isinstance(x, Value) else Value(x)",
+        "ops.identity(x) if _flows(x) else Value(",
+        "x if _flows(x) else Value(",
         "the inner variable is the outer one",
         CALCULUS,
     ),
     Mutant(
-        "calculus.py", "weighted = ops.dot(ys, weights)", "weighted = ops.sum(ys)", "vjp without its weights", CALCULUS
+        "calculus.py",
+        'weighted = ops.dot(ys, _leaves_like(call.y, u, "vjp: u"))',
+        "weighted = ops.sum(ys)",
+        "vjp without its weights",
+        CALCULUS,
     ),
     Mutant(
         "calculus.py",

@@ -968,3 +968,19 @@ def test_a_weight_can_be_read_while_building():
     net.input("x")
     net.neuron("h", sources={"x": 2.0}, output=True)
     assert net.weight("x", "h") == 2.0
+
+
+def test_a_refused_neuron_leaves_the_net_as_it_was():
+    net = Net()
+    net.input("x")
+    net.output("h")
+    for refused in (
+        lambda: net.neuron("h", sources=["x", 3.5]),
+        lambda: net.neuron("h", sources=["x"], output=True),
+        lambda: net.output("a", "b", "a"),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            refused()
+        assert net.names == ["x"]
+    net.neuron("h", sources={"x": 2.0}, activation="linear")
+    assert net.predict([3.0]).tolist() == [6.0]
