@@ -35,7 +35,7 @@ _context: ContextVar[tuple[int, Any]] = ContextVar("how nodes are made", default
 _watch = 0
 _constants = False
 
-# Positions in an order are kept in the nodes themselves, so one sweep runs at a time; a mark below the clock is stale.
+# A sweep marks the nodes themselves, so one runs at a time; a mark below the clock is stale.
 _lock = threading.RLock()
 _clock = 1
 # The mark of the nodes that a running sweep has listed; -1 when none runs.
