@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autograd import batch, ops
-from autograd.net import as_floats
+from autograd.net import as_count, as_floats
 from autograd.op import did_you_mean
 
 if TYPE_CHECKING:
@@ -446,13 +446,13 @@ def fit(
     rng = np.random.default_rng(seed)
     chosen = find_optimiser(optimiser, rate)
     formula = find_loss(loss)
-    _at_least(epochs, "epochs")
+    as_count(epochs, "epochs")
     if patience is not None:
-        _at_least(patience, "patience")
+        as_count(patience, "patience")
     measure = _find_metric(metric)
     train, held_out = _split_rows(net, x, y, formula, validation, rng)
     samples = len(train[0])
-    size = samples if batch_size is None else min(_at_least(batch_size, "batch_size"), samples)
+    size = samples if batch_size is None else min(as_count(batch_size, "batch_size"), samples)
     objective = net.objective(formula)
 
     history = History()
@@ -595,12 +595,6 @@ class _Bar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def _at_least(x: Any, what: str, least: int = 1) -> int:
-    if isinstance(x, bool) or not isinstance(x, int | np.integer) or x < least:
-        raise ValueError(f"{what} is a whole number of at least {least}, got {x!r}")
-    return int(x)
 
 
 def _positive(x: float, what: str) -> None:

@@ -618,7 +618,7 @@ class Net:
         >>> Net.layered([4, 16, 3], activation="relu")
         <Net: 4 inputs, 19 neurons, 3 outputs, 112 links, depth 2>
         """
-        sizes = [_count(size, "a layer's size") for size in sizes]
+        sizes = [as_count(size, "a layer's size") for size in sizes]
         if len(sizes) < 2:
             raise ValueError(
                 f"sizes needs at least the inputs and the outputs, such as [4, 16, 3]; got {sizes}"
@@ -684,8 +684,8 @@ class Net:
         >>> Net.random(3, 10, 2, depth=4, seed=1).depth
         4
         """
-        inputs, outputs = _count(inputs, "inputs"), _count(outputs, "outputs")
-        hidden = _count(hidden, "hidden", least=0)
+        inputs, outputs = as_count(inputs, "inputs"), as_count(outputs, "outputs")
+        hidden = as_count(hidden, "hidden", least=0)
         if not 1 <= fan_in < math.inf:
             raise ValueError(f"fan_in is a mean number of links, at least 1; got {fan_in!r}")
         if depth is None:
@@ -1397,7 +1397,8 @@ def _finite(x: Any, what: str) -> float:
     return float(x)
 
 
-def _count(x: Any, what: str, least: int = 1) -> int:
+def as_count(x: Any, what: str, least: int = 1) -> int:
+    """Return a whole number of any type as an int; refuse what is none, or below `least`."""
     if isinstance(x, bool) or not isinstance(x, numbers.Integral) or x < least:
         raise ValueError(f"{what} is a whole number of at least {least}, got {x!r}")
     return int(x)

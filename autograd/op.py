@@ -278,7 +278,8 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     elif len(args) != op.arity:
         raise TypeError(f"{op.name}() takes {op.arity} argument{'s' * (op.arity != 1)}, got {len(args)}")
     array = False
-    args = tuple([x.item() if getattr(x, "ndim", None) == 0 and hasattr(x, "item") else x for x in args])
+    # Floats and nodes are what they are; only others may be an array without dimensions, around a number or a node.
+    args = tuple([x if type(x) is float or type(x) in HANDLERS else _unwrapped(x) for x in args])
     for x in args:
         if type(x) is float:
             continue
@@ -293,6 +294,10 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
         return batch.elementwise(op, args)
     floats = [x if type(x) is float else number(x, op.name) for x in args]
     return op.call(floats)
+
+
+def _unwrapped(x: Any) -> Any:
+    return x.item() if getattr(x, "ndim", None) == 0 and hasattr(x, "item") else x
 
 
 def one_sequence(*args: Any) -> list[Any]:

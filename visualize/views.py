@@ -98,7 +98,6 @@ class _Page:
         self.y = MARGIN
         description = f"{diagram.verdict}\n{diagram.caption}"
         self.scene = Scene(self.width + 2 * MARGIN, 0.0, f"{diagram.title} · {counts(diagram.graph)}", description)
-        self.legend_edges: list[Curve] = []
 
     def put(self, *shapes: Box | Curve | Text, name: str = "", tip: str = "") -> None:
         """Add shapes in front."""
