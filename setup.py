@@ -26,6 +26,9 @@ def extensions() -> list[Extension]:
     # Cython takes these two only as decorators, which would make the source need Cython at run time.
     Options._directive_defaults |= {"no_gc": False, "freelist": 0}
 
+    # The rows are read by the sources as they are now, not by modules that an earlier build left beside them.
+    for stale in (HERE / "autograd").glob("*.so"):
+        stale.unlink()
     sys.path.insert(0, str(HERE))
     from autograd._generate import native_source
 

@@ -2,7 +2,7 @@
 
 cdef class Op:
     cdef readonly str name
-    cdef readonly object value, partials, domain, kinks, pack
+    cdef readonly object value, partials, domain, kinks, pack, exact
     cdef readonly str form, note
     cdef readonly int arity
     cdef readonly bint infix

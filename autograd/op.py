@@ -40,9 +40,11 @@ class Op:
         form: how a call is printed, such as ``"{0} + {1}"``.
         note: the convention at kinks and edges, for the documentation.
         pack: of a `VARIADIC` row, turns the arguments of a call into the one list that the row takes.
+        exact: what the value means at any precision, for rows whose value is code on floats and no function of the
+            C library: one line ``lambda m, x: ...`` in the functions m of mpmath; see `autograd.exact`.
     """
 
-    __slots__ = ("arity", "domain", "form", "infix", "kinks", "name", "note", "pack", "partials", "value")
+    __slots__ = ("arity", "domain", "exact", "form", "infix", "kinks", "name", "note", "pack", "partials", "value")
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Op:
         form: str = "",
         note: str = "",
         pack: Callable[..., list[Any]] | None = None,
+        exact: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.value = value
@@ -66,6 +69,7 @@ class Op:
         self.form = form or name + "(" + ", ".join(f"{{{i}}}" for i in range(max(arity, 1))) + ")"
         self.note = note
         self.pack = pack or one_sequence
+        self.exact = exact
 
     @property
     def symbol(self) -> str:
@@ -280,14 +284,26 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     array = False
     # Floats and nodes are what they are; only others may be an array without dimensions, around a number or a node.
     args = tuple([x if type(x) is float or type(x) in HANDLERS else _unwrapped(x) for x in args])
+    chosen = None
     for x in args:
         if type(x) is float:
             continue
         for kind in type(x).__mro__:
             handler = HANDLERS.get(kind)
-            if handler is not None:
-                return handler(op, args)
+            if handler is not None and (chosen is None or getattr(kind, "takes_nodes", False)):
+                chosen = handler
+                break
+        if chosen is not None:
+            continue
+        package = type(x).__module__.partition(".")[0]
+        if package in ("mpmath", "flint"):
+            from autograd import exact
+
+            exact.admit(package)
+            return apply(op, args)
         array = array or (hasattr(x, "ndim") and hasattr(x, "dtype") and x.ndim > 0)
+    if chosen is not None:
+        return chosen(op, args)
     if array:
         from autograd import batch
 

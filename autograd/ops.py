@@ -91,9 +91,11 @@ pow = row("pow", power,
           note="a negative base with a broken exponent is nan; d(x**0) = 0 also at 0; "
                "both partials are 0 at (0, 0), and at (0, b) the one of b > 0")
 floordiv = row("floordiv", special.floordiv, lambda a, b, y: ABSENT, lambda a, b, y: ABSENT, form="{0} // {1}",
-               kinks=lambda a, b: special.mod(a, b) == 0, domain=(R, POSITIVE), note="derivatives are 0; x // 0 is nan")
+               kinks=lambda a, b: special.mod(a, b) == 0, domain=(R, POSITIVE),
+               exact=lambda m, a, b: m.floor((a - m.mod(a, b)) / b + 0.5), note="derivatives are 0; x // 0 is nan")
 mod = row("mod", special.mod, lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b), form="{0} % {1}",
           kinks=lambda a, b: special.mod(a, b) == 0, domain=(R, POSITIVE),
+          exact=lambda m, a, b: m.mod(a, b),
           note="has the sign of the divisor, as Python's %; x % 0 is nan; at its jumps the derivative to the right")
 fmod = row("fmod", special.fmod,
            lambda a, b, y: 1.0, lambda a, b, y: -sign(a) * sign(b) * floordiv(abs(a), abs(b)),
@@ -117,7 +119,8 @@ sqrt = row("sqrt", libm(math.sqrt), lambda x, y: 0.5 / y, domain=(POSITIVE,), no
 cbrt = row("cbrt", libm(math.cbrt), lambda x, y: 1.0 / (3.0 * (y * y)), domain=(POSITIVE,), note="cbrt'(0) = inf")
 logaddexp = row("logaddexp",
                 lambda a, b: where(a == b, a + LN2, maximum(a, b) + log1p(exp(-abs(a - b)))),
-                lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a))
+                lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a),
+                exact=lambda m, a, b: (a if m.positive(a - b) else b) + m.log1p(m.exp(-m.fabs(a - b))))
 
 # Circular and hyperbolic functions. ---------------------------------------------------------------------------------
 
@@ -147,17 +150,22 @@ atanh = row("atanh", libm(math.atanh, pole={1.0: inf, -1.0: -inf}), lambda x, y:
 
 # Special functions. -------------------------------------------------------------------------------------------------
 
-gaussian = row("gaussian", special.gaussian, lambda x, y: -2.0 * (x * y), note="exp(-x*x)")
-normal_pdf = row("normal_pdf", special.normal_pdf, lambda x, y: -x * y)
-normal_cdf = row("normal_cdf", special.normal_cdf, lambda x, y: normal_pdf(x))
+gaussian = row("gaussian", special.gaussian, lambda x, y: -2.0 * (x * y), exact=lambda m, x: m.exp(-x * x),
+               note="exp(-x*x)")
+normal_pdf = row("normal_pdf", special.normal_pdf, lambda x, y: -x * y,
+                 exact=lambda m, x: m.exp(-x * x / 2) / m.sqrt(2 * m.pi))
+normal_cdf = row("normal_cdf", special.normal_cdf, lambda x, y: normal_pdf(x),
+                 exact=lambda m, x: m.erfc(-x / m.sqrt(2)) / 2)
 erf = row("erf", libm(math.erf), lambda x, y: TWO_OVER_SQRT_PI * gaussian(x))
 erfc = row("erfc", libm(math.erfc), lambda x, y: -TWO_OVER_SQRT_PI * gaussian(x))
-lgamma = row("lgamma", special.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,),
+lgamma = row("lgamma", special.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,), exact=lambda m, x: m.lgamma(x),
              note="log of abs(gamma); inf at 0, -1, -2, ...; relative accuracy holds for x > 0")
 digamma = row("digamma", special.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,),
+              exact=lambda m, x: m.digamma(x),
               note="nan at 0, -1, -2, ...")
 polygamma = row("polygamma", special.polygamma, lambda n, x, y: nan, lambda n, x, y: polygamma(n + 1.0, x),
-                domain=((0.0, 20.0), POSITIVE), note="the order n is a whole number >= 0 and has no derivative")
+                domain=((0.0, 20.0), POSITIVE), exact=lambda m, n, x: m.psi(int(n), x),
+                note="the order n is a whole number >= 0 and has no derivative")
 
 # Pieces and choices. ------------------------------------------------------------------------------------------------
 
@@ -235,15 +243,17 @@ def _products_of_others(xs: list[Any], y: Any) -> list[Any]:
     return [b * a for b, a in zip(before, reversed(after), strict=True)] if xs else []
 
 
-sum = row("sum", special.sum, lambda xs, y: [1.0] * len(xs), arity=VARIADIC)
-mean = row("mean", special.mean, lambda xs, y: [1.0 / len(xs) for _ in xs], arity=VARIADIC)
+sum = row("sum", special.sum, lambda xs, y: [1.0] * len(xs), arity=VARIADIC, exact=lambda m, xs: m.fsum(xs))
+mean = row("mean", special.mean, lambda xs, y: [1.0 / len(xs) for _ in xs], arity=VARIADIC,
+           exact=lambda m, xs: m.fsum(xs) / len(xs))
 dot = row("dot", lambda xs: special.dot(*_halves(xs)), lambda xs, y: xs[len(xs) // 2 :] + xs[: len(xs) // 2],
-          arity=VARIADIC, pack=_pair)
-prod = row("prod", special.prod, _products_of_others, arity=VARIADIC, note="no division, so zeros are no edge")
+          arity=VARIADIC, pack=_pair, exact=lambda m, xs: m.fsum(a * b for a, b in zip(*_halves(xs), strict=True)))
+prod = row("prod", special.prod, _products_of_others, arity=VARIADIC, exact=lambda m, xs: m.fprod(xs),
+           note="no division, so zeros are no edge")
 norm = row("norm", special.norm, lambda xs, y: [where(y == 0.0, 0.0, x / y) for x in xs], arity=VARIADIC,
-           note="Euclidean; all partials are 0 at the origin")
+           exact=lambda m, xs: m.sqrt(m.fsum(x * x for x in xs)), note="Euclidean; all partials are 0 at the origin")
 logsumexp = row("logsumexp", special.logsumexp, lambda xs, y: [exp(x - y) for x in xs], arity=VARIADIC,
-                note="of an empty sequence -inf")
+                exact=lambda m, xs: m.log(m.fsum(m.exp(x) for x in xs)), note="of an empty sequence -inf")
 
 
 def conventions() -> str:
@@ -273,6 +283,7 @@ def primitive(
     kinks: Callable[..., Any] | None = None,
     form: str = "",
     note: str = "",
+    exact: Callable[..., Any] | None = None,
 ) -> Op:
     """Add a row of your own, with the rights of the built-in ones.
 
@@ -285,6 +296,8 @@ def primitive(
         kinks: true at points where a convention stands in for the derivative.
         form: the printed form, such as ``"{0} @ {1}"``; default a function call.
         note: the convention at kinks and edges, for the documentation.
+        exact: what the value means, one line in mpmath's functions m: ``lambda m, x: m.log(1 + m.exp(x))``. Needed for
+            checks at 50 digits where the value is code on floats, such as a function of `math`.
 
     Returns:
         The operation: call it with numbers, nodes or arrays.
@@ -305,7 +318,7 @@ def primitive(
     for formula in (value, *partials):
         if not callable(formula):
             raise TypeError(f"primitive({name!r}): value and partials must be callable, got {formula!r}")
-    about: dict[str, Any] = {"kinks": kinks, "form": form, "note": note}
+    about: dict[str, Any] = {"kinks": kinks, "form": form, "note": note, "exact": exact}
     if domain is not None:
         if len(domain) != len(partials):
             raise ValueError(f"primitive({name!r}): {len(partials)} arguments but {len(domain)} intervals in domain")
