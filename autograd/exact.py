@@ -15,7 +15,9 @@ import functools
 import math
 import numbers
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 from autograd import ops
@@ -33,6 +35,31 @@ class NoExactForm(TypeError):
 
 class Uncertain(ArithmeticError):
     """A comparison of balls that overlap."""
+
+
+class Overrun(ArithmeticError):
+    """More operations than `at_most` allows, such as a loop that waits for two numbers of 50 digits to be equal."""
+
+
+_left: ContextVar[list[int] | None] = ContextVar("how many operations are left", default=None)
+
+
+@contextmanager
+def at_most(operations: int) -> Iterator[None]:
+    """Context in which a program on these numbers raises `Overrun` after so many operations, rather than hang."""
+    token = _left.set([operations])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def _count() -> None:
+    left = _left.get()
+    if left is not None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Overrun("the program does not come to an end on these numbers")
 
 
 # The C library's functions at any precision. --------------------------------------------------------------------------
@@ -262,10 +289,11 @@ class Number:
         except TypeError:
             return NotImplemented
         pair = (b, self.x) if turned else (self.x, b)
+        _count()
         try:
             return self.made(operation(*pair))
         except (ArithmeticError, ValueError) as error:
-            if isinstance(error, Uncertain):
+            if isinstance(error, Uncertain | Overrun):
                 raise
             return self.made(self.edge(row, pair, error))
 
@@ -497,6 +525,7 @@ def meaning(op: Op, kind: type[Number], xs: Sequence[Any]) -> Any:
     Raises:
         NoExactForm: if the row has neither a column `exact` nor a formula in operators and rows.
     """
+    _count()
     formula = op.exact
     if formula is None and hasattr(op.value, "c"):
         formula = _of_the_c_library(op.value.c)
@@ -516,7 +545,7 @@ def meaning(op: Op, kind: type[Number], xs: Sequence[Any]) -> Any:
     try:
         return kind.made(formula(kind.functions, raw) if op.arity < 0 else formula(kind.functions, *raw))
     except (ArithmeticError, ValueError) as error:
-        if isinstance(error, Uncertain):
+        if isinstance(error, Uncertain | Overrun):
             raise
         return kind.made(kind.lift(kind.edge(op, raw, error)) if kind is Exact else kind.edge(op, raw, error))
 

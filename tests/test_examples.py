@@ -15,6 +15,7 @@ SHOWS = {
     "moons.py": r"step 59: .* (98|99|100)% right",
     "digits.py": r"digits never seen: (9[6-9]|100)\.\d%[\s\S]*50 random weights[\s\S]*level 1[\s\S]*picture:",
     "on_gradient.py": r"\(  13\) holds[\s\S]*misprint",
+    "literature.py": r"(?:\n\w+ +\d+ +ok .*){11}",
     "rosenbrock.py": r"trust-ncg\): f = \d\.\de-(1[5-9]|[2-9]\d)",
     "vanishing.py": r"h3[\s\S]*picture:",
 }

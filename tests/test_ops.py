@@ -15,6 +15,7 @@ from mpmath import mp, mpf
 
 from autograd import ABSENT, Value, gradients, jvp, ops, primitive, program, where
 from autograd.batch import differentiate
+from autograd.testing import check_op
 
 inf, nan = math.inf, math.nan
 
@@ -152,7 +153,7 @@ ROUND = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 4.0, 1024.0, 2.0**-20, -(2.
 
 #: Roots, poles and places where a careless formula cancels or overflows; inside the domain or beside it.
 SPECIAL = {
-    "reciprocal": [-3.0, -1e-200, 1e200],
+    "reciprocal": [-3.0, -1e-200, 1e155, 1e200],
     "cbrt": [-8.0, -1e-300, -2.7],
     "log": [1 + 2.0**-52, 1 - 2.0**-53, 0.9999, 1e-310],
     "log2": [1 + 2.0**-52, 1 - 2.0**-53],
@@ -160,10 +161,11 @@ SPECIAL = {
     "sin": [math.pi, 1e22, 355.0],
     "cos": [math.pi / 2, 1e22, 11.0],
     "tan": [math.nextafter(math.pi / 2, 0), -1.57, math.pi / 4],
+    "atan": [1e155, -1e160],
     "tanh": [20.0, -350.0, 710.0, -800.0, 1e10],
     "sinh": [710.0, -710.0, 1e-9],
     "cosh": [710.0, -710.0, 1e-9],
-    "sigmoid": [1000.0, -1000.0, 36.0, -36.7, 709.0, -709.0, 37.0],
+    "sigmoid": [1000.0, -1000.0, 36.0, -36.7, 709.0, -709.0, -720.0, 37.0],
     "softplus": [1000.0, -1000.0, 36.0, -36.7, 709.0, -709.0],
     "logsigmoid": [1000.0, -1000.0, 36.0, -36.7],
     "silu": [1000.0, -700.0, -36.7],
@@ -246,7 +248,17 @@ def bound(name, xs, k):
 
 FIXED = [op for op in ops.TABLE.values() if op.arity > 0]
 NARY = [op for op in ops.TABLE.values() if op.arity < 0]
+TABLE = FIXED + NARY
 MEANINGLESS = {("polygamma", 0), ("where", 0)}  # whole numbers and conditions have no derivative
+
+
+def test_the_constants_of_selu_keep_mean_0_and_variance_1():
+    """G. Klambauer et al., Self-normalizing neural networks, 2017: what the two constants are made for."""
+    with mp.workdps(30):
+        density = lambda x: mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+        moment = lambda k: mp.quad(lambda x: density(x) * _selu(x) ** k, [-mp.inf, 0, mp.inf])
+        assert abs(moment(1)) < 1e-15
+        assert abs(moment(2) - 1) < 1e-15
 
 
 def test_every_row_has_a_meaning():
@@ -306,6 +318,8 @@ CONVENTIONS = [
     ("minimum", [2.0, 2.0], 2.0, [0.5, 0.5]),
     ("maximum", [0.0, -0.0], 0.0, [0.5, 0.5]),
     ("maximum", [nan, 1.0], nan, [None, None]),
+    ("maximum", [1.0, nan], nan, [None, None]),
+    ("minimum", [nan, 1.0], nan, [None, None]),
     ("minimum", [1.0, nan], nan, [None, None]),
     ("maximum", [inf, 1.0], inf, [1.0, 0.0]),
     ("minimum", [-inf, 1.0], -inf, [1.0, 0.0]),
@@ -313,6 +327,7 @@ CONVENTIONS = [
     ("clip", [2.0, 1.0, 2.0], 2.0, [1.0, 0.0, 0.0]),
     ("clip", [0.0, 1.0, 2.0], 1.0, [0.0, 1.0, 0.0]),
     ("clip", [9.0, 1.0, 2.0], 2.0, [0.0, 0.0, 1.0]),
+    ("clip", [2.0, 3.0, 1.0], 1.0, [0.0, 0.0, 1.0]),
     ("sign", [0.0], 0.0, [0.0]),
     ("sign", [-3.0], -1.0, [0.0]),
     ("sign", [nan], nan, [0.0]),
@@ -377,6 +392,7 @@ CONVENTIONS = [
     ("mod", [7.0, -3.0], -2.0, [1.0, 3.0]),
     ("mod", [6.0, 3.0], 0.0, [1.0, -2.0]),
     ("fmod", [-7.0, 3.0], -1.0, [1.0, 2.0]),
+    ("fmod", [7.0, -3.0], 1.0, [1.0, 2.0]),
     ("fmod", [1.0, 0.0], nan, [1.0, nan]),
     ("pow", [0.0, 2.0], 0.0, [0.0, 0.0]),
     ("pow", [0.0, 0.0], 1.0, [0.0, 0.0]),
@@ -384,6 +400,7 @@ CONVENTIONS = [
     ("pow", [3.0, 0.0], 1.0, [0.0, math.log(3.0)]),
     ("pow", [0.0, 0.5], 0.0, [inf, 0.0]),
     ("pow", [0.0, -1.0], inf, [-inf, -inf]),
+    ("pow", [-0.0, -1.0], -inf, [-inf, inf]),
     ("pow", [-8.0, 1 / 3], nan, [nan, nan]),
     ("pow", [-2.0, 3.0], -8.0, [12.0, nan]),
     ("pow", [-2.0, -1.0], -0.5, [-0.25, nan]),
@@ -401,12 +418,17 @@ CONVENTIONS = [
     ("logaddexp", [3.0, 3.0], 3.0 + math.log(2.0), [0.5, 0.5]),
     ("logaddexp", [1000.0, -1000.0], 1000.0, [1.0, 0.0]),
     ("logaddexp", [-inf, 1.0], 1.0, [0.0, 1.0]),
+    ("logaddexp", [inf, inf], inf, [None, None]),
+    ("logaddexp", [-inf, -inf], -inf, [None, None]),
     ("lgamma", [1.0], 0.0, [-0.5772156649015329]),
     ("lgamma", [2.0], 0.0, [0.42278433509846713]),
     ("lgamma", [0.0], inf, [nan]),
     ("lgamma", [-1.0], inf, [nan]),
     ("lgamma", [inf], inf, [inf]),
     ("digamma", [-1.0], nan, [nan]),
+    ("digamma", [-1.5], 0.7031566406452432, [9.379246644989124]),
+    ("polygamma", [1.0, 1.0], math.pi**2 / 6, [nan, -2.4041138063191885]),
+    ("polygamma", [2.0, -0.5], -0.8287966442343200, [nan, 193.40909103400244]),
     ("where", [1.0, 2.0, 3.0], 2.0, [0.0, 1.0, 0.0]),
     ("where", [0.0, 2.0, 3.0], 3.0, [0.0, 0.0, 1.0]),
     ("where", [1.0, 2.0, nan], 2.0, [0.0, 1.0, 0.0]),
@@ -421,41 +443,18 @@ def same(got, expected):
     return abs(got - expected) <= 4 * math.ulp(expected)
 
 
-@pytest.mark.parametrize(("name", "xs", "value", "partials"), CONVENTIONS)
-@pytest.mark.parametrize("way", ["float", "backward", "nodes", "forward", "array"])
-def test_convention(name, xs, value, partials, way):
-    op = ops.TABLE[name]
-    places = [k for k in range(op.arity) if not (name == "where" and k == 0)]  # a condition is not differentiated by
-    if way == "float":
-        y = op(*xs)
-        assert same(y, op.call(xs))
-        slopes = op.slopes(xs, y)
-        got = [0.0 if slopes[k] == ABSENT else float(slopes[k]) for k in places]
-    elif way == "backward":
-        nodes = [Value(x) for x in xs]
-        result = op(*nodes)
-        result.backward()
-        y, got = result.data, [nodes[k].grad for k in places]
-    elif way == "nodes":
-        nodes = [Value(x) for x in xs]
-        result = op(*nodes)
-        y, got = result.data, [g.data for g in gradients(result, [nodes[k] for k in places])]
-    elif way == "forward":
-        got = []
-        for k in places:
-            y, slope = jvp(lambda x, k=k: op(*xs[:k], x, *xs[k + 1 :]), xs[k], 1.0)
-            got.append(slope)
-    else:
-        columns = [np.array([1.25, x, 0.75]) for x in xs]
-        if name == "where":
-            values, slopes = differentiate(lambda a, b: where(columns[0] > 0, a, b), *columns[1:])
-        else:
-            values, slopes = differentiate(op, *columns)
-        y, got = values[1], [s[1] for s in slopes]
-    assert same(y, value), (y, value)
-    for k, slope in zip(places, got, strict=True):
-        if partials[k] is not None:
-            assert same(slope, partials[k]), (k, slope, partials[k])
+@pytest.mark.parametrize("op", TABLE, ids=lambda op: op.name)
+def test_row_by_the_public_check(op):
+    """Floats, nodes, both sweeps and arrays agree with the meaning, second derivatives and conventions included."""
+    promised = [(xs, value, partials) for name, xs, value, partials in CONVENTIONS if name == op.name]
+    report = check_op(op, lambda m, *xs: SPEC[op.name](*_flat(xs)), extremes=True, conventions=promised)
+    assert report.verdict == "ok"
+    ways = {x.mode for x in report.findings if not x.path.startswith("second")}
+    assert {"float", "backward", "nodes"} | ({"forward", "array"} if promised else set()) <= ways
+
+
+def _flat(xs):
+    return xs[0] if len(xs) == 1 and isinstance(xs[0], list) else xs
 
 
 SECOND = [  # (row, arguments, which, second derivative) where a convention or an extreme decides
@@ -765,6 +764,16 @@ def test_primitive_may_be_absent_and_may_branch_on_floats(table):
     y.backward()
     assert (y.data, c.grad, x.grad) == (1.0, 0.0, 0.0)
     assert gate(np.array([-1.0, 1.0]), np.array([5.0, 5.0])).tolist() == [0.0, 5.0]
+
+
+def test_a_derivative_that_leaves_the_real_line_is_nan(table):
+    """Python's own power of a negative number is complex; its real part would be a wrong gradient."""
+    root = primitive("root", lambda x: x**0.5, lambda x, y: 0.5 * x**-0.5)
+    two = primitive("two", lambda a, b: a * b**0.5, lambda a, b, y: b**0.5, lambda a, b, y: 0.5 * a * b**-0.5)
+    x, y = Value(-4.0), Value(-9.0)
+    (root(x) + two(x, y)).backward()
+    assert math.isnan(x.grad)
+    assert math.isnan(y.grad)
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,22 @@ def test_a_black_box_that_means_something_else_on_other_numbers():
     assert "at 50 digits f gives 4.5" in report.notes[0]
 
 
+def test_a_loop_that_ends_on_floats_alone():
+    def root(x):  # Newton's steps, until two doubles are equal
+        y, before = x, 0.0
+        while y != before:
+            y, before = (y + x / y) / 2, y
+        return y
+
+    report = check_gradient(root, 2.0, gradient=0.5 / math.sqrt(2.0))
+    assert report.verdict == "ok"
+    assert report.notes == () or "does not come to an end" in report.notes[0]
+    endless = lambda x: root(x) if isinstance(x, float | ag.Value) else [x := x + 1 - 1 for _ in iter(int, 1)]
+    report = check_gradient(endless, 2.0, gradient=0.5 / math.sqrt(2.0))
+    assert report.verdict == "ok"
+    assert "Overrun: the program does not come to an end" in report.notes[0]
+
+
 def test_a_wrong_value_is_found(table):
     off = ops.primitive("off", lambda x: math.sin(x) + 1e-9, lambda x, y: ops.cos(x), exact=lambda m, x: m.sin(x))
     with pytest.raises(GradientError, match=r"^<operation off> is .* \(value\), expected 0\.479"):

@@ -20,7 +20,7 @@ from typing import Any
 
 from autograd import ops
 from autograd.calculus import _fill, _is_array, _leaves, grad, hvp, jvp, value_and_grad
-from autograd.exact import Ball, Complex, Exact, Number
+from autograd.exact import Ball, Complex, Exact, Number, at_most
 from autograd.op import ABSENT
 from autograd.testing.oracles import (
     NOTHING,
@@ -32,6 +32,7 @@ from autograd.testing.oracles import (
     difference_slopes,
     exact_curvature,
     exact_slope,
+    noise_levels,
     step_scale,
 )
 from autograd.testing.report import NONE, Finding, Report, judge, shortened
@@ -152,6 +153,8 @@ class Subject:
         if not self.xs:
             raise ValueError(f"check_gradient: x = {x!r} holds no number to differentiate {self.name} by")
         self.tree = copy.copy(x)
+        #: How many operations one evaluation on other numbers may take.
+        self.patience = 100_000
         self.paths = list(_paths(x, "x"))
         self.point = self.shaped(self.xs)
         try:
@@ -208,8 +211,13 @@ class Subject:
             return math.nan
 
     def on(self, kind: type[Number], numbers: Sequence[Any]) -> Any:
-        """Return f of numbers of a kind, as one of them or a float."""
-        return self._one(self.f(self.shaped(numbers)))
+        """Return f of numbers of a kind, as one of them or a float.
+
+        Raises:
+            Overrun: if f needs far more operations than on floats.
+        """
+        with at_most(self.patience):
+            return self._one(self.f(self.shaped(numbers)))
 
     def exact(self, xs: Sequence[Any]) -> Any:
         """Return f of mpmath numbers as one; nan where it is not defined."""
@@ -339,7 +347,9 @@ class _Truth:
         self._known: dict[Any, Any] = {}
         self.leaves, self.root = self._graph()
         #: The size of the largest number on the way, which rounding errors at any precision are parts of.
-        self.size = max([1.0, abs(subject.value), *self._sizes()])
+        sizes = self._sizes()
+        subject.patience = max(subject.patience, 100 * len(sizes))
+        self.size = max([1.0, abs(subject.value), *sizes])
         self.spread, self.value_spread = self._rounding()
         self.name = oracle
         if oracle in ("auto", "exact"):
@@ -378,7 +388,7 @@ class _Truth:
             from mpmath import mp, mpf
 
             with mp.workdps(self.digits):
-                value = self.subject.exact([mpf(x) for x in self.subject.xs])
+                value = Exact.lift(self.subject.on(Exact, [Exact(mpf(x)) for x in self.subject.xs]))
                 off = abs(value - mpf(self.subject.value))
                 allowed = _SPREAD * (self.value_spread + _ULP * abs(self.subject.value))
                 if not mp.isfinite(value):
@@ -461,8 +471,8 @@ class _Truth:
 def conditioning(root: Value, leaves: Sequence[Value]) -> tuple[list[float], float]:
     """Return how far droot/dleaf, and root itself, move when every number on the way moves by its last place.
 
-    Four sweeps of the graph, in each of which every operand, result, partial and adjoint is moved up or down by one
-    unit of its last place; the largest move of each derivative is the answer. All is computed from the leaves' present
+    Four sweeps of the graph, in each of which every leaf, result, partial and adjoint is moved up or down by one unit
+    of its last place; the largest move of each derivative is the answer. All is computed from the leaves' present
     data; comparisons stay as recorded.
 
     Args:
@@ -483,14 +493,19 @@ def moves(order: Sequence[Value], nodes: Sequence[Value]) -> tuple[list[float], 
     ]
     data = [v.data for v in order]
     own = [place.get(id(v), -1) for v in nodes]
+    leaves = {i for i, v in enumerate(order) if v.op is None}
     # On a kink the operands meet exactly, and stay there; whether that is so but for rounding, `_confirm` asks.
     kinked = {i for i, v in enumerate(order) if _at_a_kink(v)}
 
     def swept(signs: Iterator[float] | None) -> tuple[list[float], list[float]]:
         values, g, partials = data[:], [0.0] * len(order), []
         for i, op, places, operands in steps:
+            # A result has been moved where it was made, a leaf is at each use: twice could cancel.
             at, step = (data, None) if i in kinked else (values, signs)
-            xs = [_moved(at[j], step) if j >= 0 else x for j, x in zip(places, operands, strict=True)]
+            xs = [
+                x if j < 0 else _moved(at[j], step) if j in leaves else at[j]
+                for j, x in zip(places, operands, strict=True)
+            ]
             y = op.call(xs)
             # A result that underflows has lost its digits, and may be multiplied by large numbers later.
             values[i] = _moved(y, signs) if y or not signs or not all(xs) else 5e-324
@@ -526,7 +541,7 @@ def _first(
     subject: Subject, truth: _Truth, claims: dict[str, list[float]], gradient: Any, kinks: str
 ) -> list[Finding]:
     """Hold first derivatives against the truth."""
-    jitter = _input_jitter(subject, gradient) if truth.root is None else [0.0] * len(subject.xs)
+    jitter = _claimed_rounding(subject, gradient) if truth.root is None else [0.0] * len(subject.xs)
     findings, kinked = [], False
     for k, path in enumerate(subject.paths):
         slope = truth.along(k, [claim[k] for claim in claims.values()])
@@ -551,7 +566,7 @@ def _confirm(subject: Subject, truth: _Truth, k: int, found: Finding, rounding: 
         return judge(found.path, found.mode, found.claimed, again, rounding)
     if truth.root is None:
         return found
-    near = 2.0 * _input_jitter(subject, None)[k]
+    near = 2.0 * _moves(subject.gradient, subject.xs)[k]
     if found.off <= near:
         decided = judge(found.path, found.mode, found.claimed, again, rounding + near)
         return replace(decided, note="a branch of the program is a rounding away")
@@ -569,16 +584,23 @@ def _at_a_kink(v: Value) -> bool:
     return bool(v.op.kinks(*[x.data if isinstance(x, Value) else x for x in v.operands]))
 
 
-def _input_jitter(subject: Subject, gradient: Any) -> list[float]:
-    """Return how far derivatives move when every input moves by its last place, the program run afresh."""
-    if gradient is None:
-        return _moves(subject.gradient, subject.xs)
-    if callable(gradient):
-        return _moves(partial(subject.claimed, gradient), subject.xs)
-    return [0.0] * len(subject.xs)
+def _claimed_rounding(subject: Subject, gradient: Any) -> list[float]:
+    """Return how far rounding may carry a gradient of which only the function is known: its moves and its noise."""
+    if not callable(gradient):
+        return [0.0] * len(subject.xs)
+    claimed = partial(subject.claimed, gradient)
+    rng = random.Random(2)
+    v = [rng.choice((-1.0, 1.0)) * (abs(x) or 1.0) for x in subject.xs]
+
+    def along(t: float) -> list[float]:
+        return claimed([x + t * e for x, e in zip(subject.xs, v, strict=True)])
+
+    grains = [noise_levels(along, 0.0, 2.0**-e, len(v)) for e in (44, 30)]
+    return [max(levels) for levels in zip(_moves(claimed, subject.xs), *grains, strict=True)]
 
 
 def _moves(derivative: Callable[[list[float]], list[float]], xs: list[float]) -> list[float]:
+    """Return how far a derivative moves when every argument moves by its last place, the program run afresh."""
     rng = random.Random(1)
     here = derivative(xs)
     moved = [derivative([x * (1.0 + rng.choice((-2, 2)) * _ULP) for x in xs]) for _ in range(_LANES)]

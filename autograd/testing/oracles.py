@@ -215,7 +215,8 @@ def _ladder(g: Callable[[float], list[float]], x: float, scale: float, n: int, g
     here = g(x)
     # Rounding may come in plateaus (as in 1 - cos x), which the finest steps do not see.
     grains = [max(min(top, 0.125) * 2.0**-e, 64.0 * grain) for e in (40, 30, 20)]
-    noise = [max(levels) for levels in zip(*(_noise(g, x, step, n) for step in grains), strict=True)]
+    levels = [noise_levels(g, x, step, n) for step in grains]
+    noise = [max(column) for column in zip(*levels, strict=True)]
     steps, rows = [], []
     for i in range(_LEVELS):
         up, down = x + top * 4.0**-i, x - top * 4.0**-i
@@ -228,8 +229,10 @@ def _ladder(g: Callable[[float], list[float]], x: float, scale: float, n: int, g
         jumps = [(up[k] - 2.0 * here[k] + down[k]) / h for h, (up, down) in zip(steps, rows, strict=True)]
         sides = [(side[k] - here[k]) / h for h, row in zip(steps[:8], rows[:8], strict=True) for side in row]
         secant = max((abs(s) for s in sides if math.isfinite(s)), default=0.0)
-        value, error = _limit(central, steps, noise[k], 2)
-        jump, doubt = _limit(jumps, steps, 4.0 * noise[k], 1)
+        value, error = _limit(central, steps, noise[k], levels[0][k], 2)
+        jump, doubt = _limit(jumps, steps, 4.0 * noise[k], 4.0 * levels[0][k], 1)
+        if value == 0.0:
+            error = max(error, secant / _SAFETY)  # flat within small steps alone: perhaps a plateau of rounding
         kink = abs(jump) > _SAFETY * doubt and abs(jump) > 1e-6 * secant
         kind = "kink" if kink else "smooth" if math.isfinite(error) else "none"
         error = _SAFETY * (error + kink * doubt)
@@ -237,8 +240,8 @@ def _ladder(g: Callable[[float], list[float]], x: float, scale: float, n: int, g
     return answers
 
 
-def _noise(g: Callable[[float], list[float]], x: float, step: float, n: int) -> list[float]:
-    """Return the level of rounding errors in the results of g near x, from high differences over tiny steps.
+def noise_levels(g: Callable[[float], list[float]], x: float, step: float, n: int) -> list[float]:
+    """Return the level of rounding errors in each of the n results of g near x, from high differences over tiny steps.
 
     A smooth function's fourth difference over such steps is far below its rounding, so what is seen is rounding (Moré
     and Wild, Estimating computational noise, 2011). Half a unit in the last place is the least.
@@ -258,11 +261,12 @@ def _noise(g: Callable[[float], list[float]], x: float, step: float, n: int) -> 
     return levels
 
 
-def _limit(values: list[float], steps: list[float], noise: float, power: int) -> _Limit:
+def _limit(values: list[float], steps: list[float], noise: float, finest: float, power: int) -> _Limit:
     """Return the limit of values for step 0 by Ridders' scheme: their error is a series in step**power.
 
     An entry of the tableau is as good as its distance to its neighbours, plus the noise. The best entry that no smaller
-    step contradicts is taken: a kink or a scale hidden between the steps would otherwise pass for smoothness.
+    step contradicts is taken: a kink or a scale hidden between the steps would otherwise pass for smoothness. What
+    excuses a smaller step is the noise of the finest grain; that of coarser ones may be the function itself.
     """
     entries: list[tuple[float, float, int]] = []
     before: list[float] = []
@@ -280,7 +284,7 @@ def _limit(values: list[float], steps: list[float], noise: float, power: int) ->
     for error, entry, i in sorted(entries):
         bound = abs(values[i] - entry) + _SAFETY * error
         finer = zip(values[i + 1 :], steps[i + 1 :], strict=True)
-        if all(abs(value - entry) <= bound + _SAFETY * noise / step for value, step in finer):
+        if all(abs(value - entry) <= bound + _SAFETY * finest / step for value, step in finer):
             return _Limit(entry, error)
     return _Limit(math.nan, math.inf)
 

@@ -342,6 +342,8 @@ def _inside(op: Op, xs: Sequence[float]) -> bool:
         return True
     if op in (ops.mod, ops.fmod, ops.floordiv) and xs[1] and abs(xs[0] / xs[1]) > 1e15:
         return False  # the jumps lie closer than doubles
+    if op is ops.clip and not xs[1] < xs[2]:
+        return False  # no interval
     inside = all(low < x < high for x, (low, high) in zip(xs, op.domain, strict=True))
     whole = op is ops.polygamma and 0.0 <= xs[0] and op.domain[1][0] < xs[1]
     return (inside or whole) and not (op.kinks is not None and bool(op.kinks(*xs)))
