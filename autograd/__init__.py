@@ -1,6 +1,8 @@
 """dagrad: scalar autograd over a computation graph, for programs and for neuron nets of any shape.
 
 The front door. A derivative is one line in `autograd.ops`; the two sweeps are in `autograd.value`.
+
+For pytest, which would rewrite the assertions of a package that brings a plugin: PYTEST_DONT_REWRITE.
 """
 
 from importlib import import_module as _import_module
@@ -91,6 +93,7 @@ if _TYPE_CHECKING:
     from autograd.learn import fit as fit
     from autograd.net import Net as Net
     from autograd.net import Neuron as Neuron
+    from autograd.record import jit as jit
 
 __all__ = [
     "ABSENT",
@@ -138,6 +141,7 @@ __all__ = [
     "hypot",
     "identity",
     "jacobian",
+    "jit",
     "jvp",
     "leaky_relu",
     "lgamma",
@@ -189,8 +193,8 @@ __version__ = "0.1.0"
 compiled: bool = not (_import_module("autograd.value").__file__ or "").endswith(".py")
 
 # What needs NumPy is imported when it is first asked for.
-_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn"}
-_MODULES = ("batch", "learn", "net", "nn", "testing")
+_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn", "jit": "record"}
+_MODULES = ("batch", "exact", "learn", "net", "nn", "testing")
 
 
 def __getattr__(name: str) -> _Any:

@@ -45,12 +45,12 @@ def fabs(x: float) -> float:
 
 def floor(x: float) -> float:
     """Largest whole number not above x, as a float; infinities and nan pass through."""
-    return float(math.floor(x)) if math.isfinite(x) else x
+    return math.copysign(math.floor(x), x) if math.isfinite(x) else x
 
 
 def ceil(x: float) -> float:
     """Smallest whole number not below x, as a float; infinities and nan pass through."""
-    return float(math.ceil(x)) if math.isfinite(x) else x
+    return math.copysign(math.ceil(x), x) if math.isfinite(x) else x
 
 
 def fmod(a: float, b: float) -> float:

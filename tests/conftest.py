@@ -8,6 +8,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = "pytester"
+
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=False)
 settings.register_profile(
     "long", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], print_blob=True

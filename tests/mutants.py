@@ -1,326 +1,555 @@
-"""Wrong gradients made by hand: the tests must notice each. Run as `python tests/mutants.py [words of a reason]`.
+"""Wrong gradients made by hand: the tests must notice each.
 
-A mutant is a file, a text in it, what takes its place, and why one could write that. It is applied to a copy of the
-package, which runs uncompiled; a mutant that survives is a hole in the tests, and the exit status is 1.
+    python -m autograd.testing.mutation tests/mutants.py
+
+tries them all, `--help` says how else. A row is: a name (the thing, and what is wrong with it), a text of the source,
+what takes its place, why one could write that, and what would notice it. `by` is the test that should, run first. To
+measure the tests by it, a row is not made up from a test: it is a mistake that somebody made or nearly made. A bug
+that is found later adds a row.
 """
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from autograd.testing.mutation import Mutant, main
 
-
-class Mutant(NamedTuple):
-    """One wrong gradient, or one wrong promise about gradients."""
-
-    file: str
-    old: str
-    new: str
-    reason: str
-    tests: str
+#: What is tried where the test that a row names has passed.
+TESTS = [f"tests/test_{name}.py" for name in ("ops", "value", "calculus", "batch", "net", "learn", "nn", "testing")]
 
 
-OPS, VALUE, CALCULUS, BATCH = "test_ops", "test_value", "test_calculus", "test_batch"
-NET, LEARN = "test_net", "test_learn"
+def of(kind, file, tests):
+    """Make rows of one class, of one file of sources and one file of tests."""
 
-MUTANTS = [
-    # rules
-    Mutant(
-        "ops.py",
-        "lambda a, b, y: 1.0, lambda a, b, y: -1.0, form",
-        "lambda a, b, y: 1.0, lambda a, b, y: 1.0, form",
-        "the sign of the subtrahend",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "lambda a, b, y: 1.0 / b, lambda a, b, y: -y / b",
-        "lambda a, b, y: 1.0 / b, lambda a, b, y: y / b",
-        "the sign in the quotient rule",
-        OPS,
-    ),
-    Mutant("ops.py", "lambda x, y: -sin(x))", "lambda x, y: sin(x))", "the sign of cos'", OPS),
-    Mutant(
-        "ops.py",
-        "lambda x, y: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x)",
-        "lambda x, y: 1.0 - y * y",
-        "tanh' in the form that cancels",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "lambda x, y: 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x)",
-        "lambda x, y: square(1.0 / cosh(x))",
-        "tanh'' is nan where cosh overflows",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "lambda x, y: y * sigmoid(-x))",
-        "lambda x, y: y * (1.0 - y))",
-        "sigmoid' in the form that cancels",
-        OPS,
-    ),
-    Mutant(
-        "ops.py", "lambda x, y: 0.5 / y, domain", "lambda x, y: 0.5005 / y, domain", "sqrt' off by a thousandth", OPS
-    ),
-    Mutant("ops.py", "LOG10_E / x", "0.4343 / x", "a constant with four digits", OPS),
-    Mutant("ops.py", "lambda x, y: y * LN2)", "lambda x, y: y)", "exp2 taken for exp", OPS),
-    Mutant("ops.py", "-a / hypot(a, b) / hypot(a, b)", "-a / (a * a + b * b)", "atan2 overflows at 1e200", OPS),
-    Mutant("ops.py", "lambda x, y: sigmoid(-x))\nsilu", "lambda x, y: sigmoid(x))\nsilu", "logsigmoid' mirrored", OPS),
-    Mutant(
-        "ops.py", "normal_cdf(x) + x * normal_pdf(x)", "normal_cdf(x) + normal_pdf(x)", "gelu' without its factor", OPS
-    ),
-    Mutant("ops.py", "polygamma(n + 1.0, x),", "polygamma(n, x),", "the order of polygamma'", OPS),
-    Mutant(
-        "special.py", "if 0.5 < x < 2.5:", "if 0.5 < x < 0.6:", "lgamma near its roots as the C library has it", OPS
-    ),
-    Mutant("special.py", "    if 1.0 < x < 3.0:\n", "    if x < 0.0:\n", "digamma near its root by the series", OPS),
-    # conventions
-    Mutant(
-        "ops.py",
-        'relu = row("relu", lambda x: where(x <= 0.0, 0.0, x), lambda x, y: where(x <= 0.0, ABSENT, 1.0)',
-        'relu = row("relu", lambda x: where(x <= 0.0, 0.0, x), lambda x, y: where(x < 0.0, ABSENT, 1.0)',
-        "relu'(0) = 1",
-        OPS,
-    ),
-    Mutant(
-        "ops.py", "where(a > b, 1.0, where(a == b, 0.5, ABSENT))", "where(a >= b, 1.0, ABSENT)", "ties of maximum", OPS
-    ),
-    Mutant(
-        "ops.py",
-        "lambda x, y: where(x <= 0.0, 0.01, 1.0)",
-        "lambda x, y: where(x < 0.0, 0.01, 1.0)",
-        "leaky_relu'(0)",
-        OPS,
-    ),
-    Mutant("ops.py", "where(y == 0.0, 0.0, a / y)", "a / y", "hypot'(0, 0) is nan", OPS),
-    Mutant(
-        "ops.py",
-        "where((a == 0.0) & (b == 0.0), 0.0, b * pow(a, b - 1.0))",
-        "b * pow(a, b - 1.0)",
-        "d(0**0) is nan",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "where((y == 0.0) | ((a == 0.0) & (b == 0.0)), 0.0, y * log(a))",
-        "y * log(a)",
-        "0 * log(0) in the exponent's partial",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "lambda c, a, b, y: where(c, 1.0, ABSENT)",
-        "lambda c, a, b, y: where(c, 1.0, 0.0)",
-        "the dead branch passes 0, which makes nan of inf",
-        OPS,
-    ),
-    Mutant(
-        "ops.py",
-        "    for x in xs[:-1]:\n        before.append(before[-1] * x)",
-        "    for x in xs[1:]:\n        before.append(before[-1] * x)",
-        "the products of the others",
-        OPS,
-    ),
-    Mutant("ops.py", "[where(y == 0.0, 0.0, x / y) for x in xs]", "[x / y for x in xs]", "norm'(0) is nan", OPS),
-    # the sweeps
-    Mutant(
-        "value.py",
-        "                n._adjoint = p if n._adjoint == ABSENT else n._adjoint + p",
-        "                n._adjoint = p",
-        "x * x loses an edge",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "v._adjoint = g if v._adjoint == ABSENT else v._adjoint + g",
-        "v._adjoint = g",
-        "the last use overwrites the others",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "                v._grad += v._adjoint\n",
-        "                v._grad = v._adjoint\n",
-        "leaves do not accumulate",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "            v._grad = v._adjoint if v._adjoint != ABSENT else 0.0",
-        "            v._grad += v._adjoint",
-        "inner nodes accumulate over sweeps",
-        VALUE,
-    ),
-    Mutant("value.py", "    v._adjoint = seed\n", "    v._adjoint = 1.0\n", "the seed is forgotten", VALUE),
-    Mutant(
-        "value.py",
-        "                if isinstance(v._b, Value):\n                    n = v._b",
-        "                if False:\n                    n = v._b",
-        "second operands are not visited",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "        for x, p in local(v, number):\n            if wanted",
-        "        for x, p in list(local(v, number))[:1]:\n            if wanted",
-        "the generic sweep stops after one operand",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "tangents[id(v)] = plus(tangents.get(id(v)), times(tangents[id(x)], p))",
-        "tangents[id(v)] = times(tangents[id(x)], p)",
-        "the forward sweep keeps the last operand",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "        if v.op is None or id(v) in seeds:\n",
-        "        if v.op is None:\n",
-        "a seeded node computes its own tangent",
-        VALUE,
-    ),
-    Mutant(
-        "value.py",
-        "        if v._row is None and id(v) not in known:",
-        "        if False:",
-        "closures over Values lose their gradient",
-        CALCULUS,
-    ),
-    Mutant(
-        "value.py",
-        "            _sweep(order, adjoint)\n            _commit(order)",
-        "            _commit(order)\n            _sweep(order, adjoint)\n            _commit(order)",
-        "a sweep shows before it is finished",
-        VALUE,
-    ),
-    # functions of functions
-    Mutant(
-        "calculus.py",
-        "ops.identity(x) if _flows(x) else Value(",
-        "x if _flows(x) else Value(",
-        "the inner variable is the outer one",
-        CALCULUS,
-    ),
-    Mutant(
-        "calculus.py",
-        'weighted = ops.dot(ys, _leaves_like(call.y, u, "vjp: u"))',
-        "weighted = ops.sum(ys)",
-        "vjp without its weights",
-        CALCULUS,
-    ),
-    Mutant(
-        "calculus.py",
-        "reverse_sweep(order, 1.0, lambda v: v, wanted)",
-        "reverse_sweep(order, 1.0, lambda v: v.data, wanted)",
-        "derivatives are numbers, so their derivatives are 0",
-        CALCULUS,
-    ),
-    # lanes
-    Mutant(
-        "batch.py",
-        "    return np.where(absent, ABSENT, g * p) if absent.any() else g * p",
-        "    return g * p",
-        "the mark of absence is multiplied",
-        BATCH,
-    ),
-    Mutant(
-        "batch.py",
-        "return np.broadcast_to(np.where(p == ABSENT, 0.0, p), x.shape)",
-        "return np.broadcast_to(p, x.shape)",
-        "the mark of absence is a slope",
-        BATCH,
-    ),
-    # nets
-    Mutant(
-        "netcode.py",
-        "delta[tile.rows] += tile.sums(work.weights, delta)",
-        "delta[tile.rows] = tile.sums(work.weights, delta)",
-        "an output that feeds on loses the loss's term",
-        NET,
-    ),
-    Mutant(
-        "netcode.py",
-        "_times(sigma.slope(a[rows], phi[rows]), delta[rows])",
-        "_times(sigma.slope(delta[rows], phi[rows]), delta[rows])",
-        "the misprint of equation (13)",
-        NET,
-    ),
-    Mutant(
-        "netcode.py",
-        "work.weight_gradient[tile.links] += tile.products(delta, phi)",
-        "work.weight_gradient[tile.links] += tile.products(delta, a)",
-        "the weight's gradient from a in place of phi",
-        NET,
-    ),
-    Mutant(
-        "netcode.py",
-        "return self.weight_gradient[:-1] / samples, self.bias_gradient / samples",
-        "return self.weight_gradient[:-1] / samples, self.bias_gradient",
-        "the bias's gradient is a sum, not a mean",
-        NET,
-    ),
-    Mutant(
-        "netcode.py",
-        "        return d @ self._gather(phi).T",
-        "        return -d @ self._gather(phi).T",
-        "a sign in the matrix product",
-        NET,
-    ),
-    Mutant(
-        "learn.py",
-        "velocity = self.momentum * state + gradient",
-        "velocity = -self.momentum * state + gradient",
-        "momentum runs backwards",
-        LEARN,
-    ),
+    def row(name, old, new, reason, witness, by="", nth=None):
+        test = f"tests/test_{tests}.py" + f"::test_{by}" * bool(by)
+        return Mutant(name, old, new, reason, witness, kind=kind, file=f"autograd/{file}.py", tests=test, nth=nth)
+
+    return row
+
+
+def rows(kind, test):
+    """Make rows about lines of the table of operations, whose name comes first: each has a test of its own."""
+    row = of(kind, "ops", "ops")
+    return lambda name, *texts, by="": row(name, *texts, by=by or f"{test}[{name.partition('.')[0]}]")
+
+
+# fmt: off
+
+# Rules: one line of the table is wrong everywhere. --------------------------------------------------------------------
+
+m, n = rows("rules", "row"), rows("rules", "row_of_any_length")
+RULES = [
+    m("sub.sign", "lambda a, b, y: -1.0", "lambda a, b, y: 1.0",
+      "the sign of the subtrahend", "d(a - b)/db = -1"),
+    m("mul.swapped", "lambda a, b, y: b, lambda a, b, y: a, form", "lambda a, b, y: a, lambda a, b, y: b, form",
+      "a factor's partial is the other factor", "d(2 * 3)/da = 3"),
+    m("div.sign", "-y / b", "y / b",
+      "the sign in the quotient rule", "d(1 / b)/db < 0"),
+    m("pow.order", "b * pow(a, b - 1.0)", "b * pow(a, b)",
+      "the exponent is not lowered", "d(x**3) = 3 x**2"),
+    m("mod.sign", "lambda a, b, y: -floordiv(a, b)", "lambda a, b, y: floordiv(a, b)",
+      "the sign of the quotient", "d(7 % 3)/d3 = -2"),
+    m("exp2.base", "lambda x, y: y * LN2)", "lambda x, y: y)",
+      "exp2 taken for exp", "exp2'(0) = log 2"),
+    m("log10.digits", "LOG10_E / x", "0.4343 / x",
+      "a constant with four digits", "log10'(1) to 4 ulp"),
+    m("log1p.shift", "lambda x, y: 1.0 / (1.0 + x)", "lambda x, y: 1.0 / x",
+      "log1p taken for log", "log1p'(0) = 1"),
+    m("sqrt.thousandth", "lambda x, y: 0.5 / y, domain", "lambda x, y: 0.5005 / y, domain",
+      "off by a thousandth, as by a slip of the pen", "sqrt'(1) = 0.5 to 4 ulp"),
+    m("cbrt.power", "3.0 * (y * y)", "3.0 * y",
+      "the root is not squared", "cbrt'(8) = 1/12"),
+    m("cos.sign", "lambda x, y: -sin(x))", "lambda x, y: sin(x))",
+      "the sign of cos'", "cos'(1) < 0"),
+    m("gaussian.half", "lambda x, y: -2.0 * (x * y)", "lambda x, y: -x * y",
+      "gaussian taken for normal_pdf", "gaussian'(1) = -2/e"),
+    m("erf.digits", "TWO_OVER_SQRT_PI = 2.0 / math.sqrt(PI)", "TWO_OVER_SQRT_PI = 1.12838",
+      "a constant with six digits", "erf'(0) to 4 ulp"),
+    m("polygamma.order", "lambda n, x, y: polygamma(n + 1.0, x)", "lambda n, x, y: polygamma(n, x)",
+      "the order is not raised", "polygamma(0, x)' = polygamma(1, x)"),
+    m("logaddexp.swapped", "sigmoid(a - b), lambda a, b, y: sigmoid(b - a)",
+      "sigmoid(b - a), lambda a, b, y: sigmoid(a - b)", "the weights change places", "d logaddexp(9, 0)/da = 1"),
+    m("selu.scale", "lambda x, y: SELU_SCALE * where(x", "lambda x, y: where(x",
+      "the scale of the value alone", "selu'(1) = 1.05"),
+    m("selu.digits", "1.6732632423543772848170429916717", "1.67326",
+      "a constant with six digits, in value and derivative alike", "the two constants against what they are made for",
+      by="the_constants_of_selu_keep_mean_0_and_variance_1"),
+    m("logsigmoid.mirror", "lambda x, y: sigmoid(-x))\nsilu", "lambda x, y: sigmoid(x))\nsilu",
+      "the other side of 0", "logsigmoid'(9) = 0"),
+    m("silu.inner", "1.0 + x * sigmoid(-x)", "1.0 + x * sigmoid(x)",
+      "a sign inside", "silu'(9) = 1"),
+    m("gelu.factor", "normal_cdf(x) + x * normal_pdf(x)", "normal_cdf(x) + normal_pdf(x)",
+      "the product rule without its factor", "gelu'(0) = 1/2"),
+    m("softsign.square", "lambda x, y: square(1.0 / (1.0 + abs(x)))", "lambda x, y: 1.0 / (1.0 + abs(x))",
+      "the denominator is not squared", "softsign'(1) = 1/4"),
+    n("mean.sum", "[1.0 / len(xs) for _ in xs]", "[1.0 for _ in xs]",
+      "the mean taken for the sum", "d mean(a, b)/da = 1/2"),
+    n("dot.halves", "xs[len(xs) // 2 :] + xs[: len(xs) // 2]", "list(xs)",
+      "a factor's partial is itself", "dot([2], [3])"),
+    n("prod.others", "    for x in xs[:-1]:\n        before", "    for x in xs[1:]:\n        before",
+      "the products of the others, off by one", "prod([1, 2, 3])"),
+    n("logsumexp.softmax", "[exp(x - y) for x in xs]", "[exp(x) for x in xs]",
+      "the softmax is not divided by its sum", "the partials add up to 1"),
 ]
 
+# Digits: right in mathematics, wrong in floating point. ---------------------------------------------------------------
 
-def dies(mutant: Mutant) -> bool:
-    """Apply a mutant to a copy of the package and run its tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        shutil.copytree(
-            ROOT / "autograd", home / "autograd", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
-        )
-        shutil.copytree(ROOT / "tests", home / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", home)
-        source = home / "autograd" / mutant.file
-        source.write_text(source.read_text().replace(mutant.old, mutant.new, 1))
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"tests/{mutant.tests}.py"]
-        environment = os.environ | {"PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=600)
-        if done.returncode not in (0, 1):
-            raise SystemExit(
-                f"the tests could not run on the mutant {mutant.reason!r}:\n{done.stdout[-2000:]}{done.stderr}"
-            )
-        return done.returncode == 1
+m = rows("digits", "row")
+special, op, batch = of("digits", "special", "ops"), of("digits", "op", "ops"), of("digits", "batch", "batch")
+DIGITS = [
+    m("tanh.cancels", "4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x)", "1.0 - y * y",
+      "1 - y*y has lost its digits where tanh is near 1", "tanh'(20) to 4 ulp"),
+    m("tanh.overflows", "4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x)", "square(1.0 / cosh(x))",
+      "its derivative is nan where cosh overflows", "tanh''(1000) = 0", by="convention_at_second_order"),
+    m("sigmoid.cancels", "lambda x, y: y * sigmoid(-x))", "lambda x, y: y * (1.0 - y))",
+      "1 - y has lost its digits", "sigmoid'(37) to 4 ulp"),
+    m("sigmoid.overflows", "where(x >= 0.0, 1.0, exp(x)) / (1.0 + exp(-abs(x)))", "1.0 / (1.0 + exp(-x))",
+      "exp(720) is inf, its inverse is not 0", "sigmoid(-720) = 2e-313"),
+    m("acosh.cancels", "1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0))", "1.0 / sqrt(x * x - 1.0)",
+      "x*x - 1 has lost its digits near 1", "acosh'(1 + 1e-12)"),
+    m("atan.overflows", "square(1.0 / hypot(1.0, x))", "1.0 / (1.0 + x * x)",
+      "x*x is inf, its inverse is not 0", "atan'(1e155) = 1e-310"),
+    m("atan2.overflows", "-a / hypot(a, b) / hypot(a, b)", "-a / (a * a + b * b)",
+      "the squares overflow", "atan2 at (1e200, 1e200)"),
+    m("mod.quotient", "lambda a, b, y: -floordiv(a, b)", "lambda a, b, y: -floor(a / b)",
+      "a / b may round up to a whole number", "d(1.0 % 0.1)/d0.1 = -9"),
+    special("lgamma.roots", "if 0.5 < x < 2.5:", "if 0.5 < x < 0.6:",
+            "the C library's lgamma near its roots", "lgamma(1 + 1e-12)", by="row[lgamma]"),
+    special("digamma.root", "    if 1.0 < x < 3.0:\n", "    if x < 0.0:\n",
+            "the series cancels near the root", "digamma(1.4616)", by="row[digamma]"),
+    special("zeta.order", "factor *= (s + 2 * k - 1) * (s + 2 * k)", "factor *= (s + 2 * k) * (s + 2 * k)",
+            "off by one in Euler and Maclaurin", "polygamma(1, 20)", by="row[polygamma]"),
+    special("digamma.reflection", "digamma(1.0 - x) - math.pi", "digamma(1.0 - x) + math.pi",
+            "the sign of the reflection", "digamma(-1.5)", by="row_by_the_public_check[digamma]"),
+    special("gaussian.split", "hi = math.floor(x * 2.0**20) * 2.0**-20\n    return", "hi = x\n    return",
+            "the rounding of x*x is multiplied by x*x", "gaussian(25) to 4 ulp", by="row[gaussian]"),
+    special("normal_cdf.tail", "return 0.5 * (math.erfc(t) + error", "return 0.5 * (math.erfc(t) + 0.0 * error",
+            "so is that of x / sqrt 2", "normal_cdf(-37) to 4 ulp", by="row[normal_cdf]"),
+    op("divide.zeros-sign", "math.copysign(math.inf, a) * math.copysign(1.0, b)", "math.copysign(math.inf, a)",
+       "-0 is a zero like any other", "1 / -0 = -inf", by="row_by_the_public_check[div]"),
+    op("power.pole", "return math.copysign(math.inf, a) if b % 2 == 1 else math.inf", "return math.inf",
+       "an odd power keeps the sign of -0", "(-0)**-1 = -inf", by="row_by_the_public_check[pow]"),
+    op("slope.complex", "            return math.nan\n        try:", "            return p.real\n        try:",
+       "Python's power of a negative number has a real part", "d(x**0.5) at -4 is nan",
+       by="a_derivative_that_leaves_the_real_line_is_nan"),
+    of("digits", "op", "value")(
+       "number.int", "            return float(x)\n", "            return float(int(x))\n",
+       "whole numbers were in mind", "Value(np.float64(2.5))", by="numbers_of_every_kind_on_both_sides"),
+    batch("columns.float32", "Column(np.asarray(c, dtype=np.float64)", "Column(np.asarray(c, dtype=np.float32)",
+          "half the digits, as nets have them elsewhere", "differentiate at 0.1 to 1e-13",
+          by="formula_lane_by_lane"),
+    batch("logsumexp.shift", "shift = np.where(np.isfinite(top), top, 0.0)", "shift = 0.0",
+          "exp(1000) is inf", "logsumexp of lanes of 1000", by="logsumexp_of_lanes_whose_exponentials_overflow"),
+]
 
+# Conventions: kinks, ends of domains, nan. ----------------------------------------------------------------------------
 
-def main() -> int:
-    """Run all mutants, or those whose reason has the words given."""
-    words = " ".join(sys.argv[1:])
-    chosen = [m for m in MUTANTS if words in m.reason]
-    for m in chosen:
-        if m.old not in (ROOT / "autograd" / m.file).read_text():
-            raise SystemExit(f"{m.file} has no {m.old!r} any more; adapt the mutant: {m.reason}")
-    verdicts = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for mutant, dead in zip(chosen, pool.map(dies, chosen), strict=True):
-            print(f"{'killed  ' if dead else 'SURVIVED'}  {mutant.file:12} {mutant.reason}", flush=True)
-            verdicts.append(dead)
-    print(f"{sum(verdicts)} of {len(chosen)} killed")
-    return 0 if all(verdicts) and chosen else 1
+m = rows("conventions", "row_by_the_public_check")
+CONVENTIONS = [
+    m("abs.at-0", "where(x < 0.0, -1.0, x))", "where(x < 0.0, -1.0, 1.0))",
+      "sign(0) = 1", "abs'(0) = 0"),
+    m("relu.at-0", "x), lambda x, y: where(x <= 0.0, ABSENT, 1.0)", "x), lambda x, y: where(x < 0.0, ABSENT, 1.0)",
+      "the slope to the right", "relu'(0) = 0"),
+    m("relu.nan", 'row("relu", lambda x: where(x <= 0.0, 0.0, x)', 'row("relu", lambda x: where(x > 0.0, x, 0.0)',
+      "nan compares false", "relu(nan) is nan"),
+    m("leaky_relu.at-0", "where(x <= 0.0, 0.01, 1.0)", "where(x < 0.0, 0.01, 1.0)",
+      "the slope to the right", "leaky_relu'(0) = 0.01"),
+    m("elu.second-at-0", "lambda x, y: where(x <= 0.0, exp(x), 1.0)", "lambda x, y: where(x < 0.0, exp(x), 1.0)",
+      "the first derivative is the same", "elu''(0) = 1", by="convention_at_second_order"),
+    m("maximum.ties", "where(a > b, 1.0, where(a == b, 0.5, ABSENT))", "where(a >= b, 1.0, ABSENT)",
+      "the first of two that tie", "maximum(2, 2) shares half and half"),
+    m("minimum.nan", "where(a < b, a, where(a >= b, b, a + b))", "where(a < b, a, b)",
+      "nan compares false", "minimum(nan, 1) is nan"),
+    m("clip.bounds", "where((x < lo) | (x > hi), ABSENT, 1.0)", "where((x <= lo) | (x >= hi), ABSENT, 1.0)",
+      "the slope of the outside", "clip(1, 1, 2) passes 1"),
+    m("fmod.negative", "-sign(a) * sign(b) * floordiv(abs(a), abs(b))", "-sign(a) * floordiv(abs(a), abs(b))",
+      "divisors are positive", "d fmod(7, -3)/d3 = 2"),
+    m("floor.straight-through", "special.floor, lambda x, y: ABSENT", "special.floor, lambda x, y: 1.0",
+      "the estimator of quantised nets", "floor' = 0"),
+    m("hypot.origin", "where(y == 0.0, 0.0, a / y)", "a / y",
+      "0/0", "hypot'(0, 0) = 0"),
+    m("norm.origin", "[where(y == 0.0, 0.0, x / y) for x in xs]", "[x / y for x in xs]",
+      "0/0", "norm'(0, 0) = 0", by="convention_of_a_sequence"),
+    m("atan2.origin", "where((a == 0.0) & (b == 0.0), 0.0, b / hypot(a, b) / hypot(a, b))",
+      "b / hypot(a, b) / hypot(a, b)", "0/0", "atan2'(0, 0) = 0"),
+    m("pow.0-0", "where((a == 0.0) & (b == 0.0), 0.0, b * pow(a, b - 1.0))", "b * pow(a, b - 1.0)",
+      "0 * inf", "d(0**0) = 0"),
+    m("pow.log-0", "where((y == 0.0) | ((a == 0.0) & (b == 0.0)), 0.0, y * log(a))", "y * log(a)",
+      "0 * log(0)", "d(0**2)/d2 = 0"),
+    m("logaddexp.inf", "where(a == b, a + LN2, maximum(a, b) + log1p(exp(-abs(a - b))))",
+      "maximum(a, b) + log1p(exp(-abs(a - b)))", "inf - inf", "logaddexp(inf, inf) = inf"),
+    m("polygamma.by-n", "lambda n, x, y: nan,", "lambda n, x, y: 0.0,",
+      "a derivative that does not exist is no 0", "d polygamma(n, x)/dn is nan"),
+    m("where.dead-branch", "lambda c, a, b, y: where(c, 1.0, ABSENT)", "lambda c, a, b, y: where(c, 1.0, 0.0)",
+      "0 * inf is nan", "where(x > 0, sqrt(x), 7) at 0", by="branch_not_taken_contributes_nothing"),
+]
 
+# Sweeps: edges lost, stale numbers, seeds, order. ---------------------------------------------------------------------
+
+m = of("sweeps", "value", "value")
+SWEEPS = [
+    m("mul.edge-lost", "n._adjoint = p if n._adjoint == ABSENT else n._adjoint + p", "n._adjoint = p",
+      "x * x loses an edge", "d(x * x) = 2 x", by="reverse_sweep_against_differences_at_60_digits"),
+    m("accumulate.overwrites", "v._adjoint = g if v._adjoint == ABSENT else v._adjoint + g", "v._adjoint = g",
+      "the last use overwrites the others", "d(x + x) = 2", by="reverse_sweep_against_differences_at_60_digits"),
+    m("add.edge-lost", "            _accumulate(v._a, g)\n            _accumulate(v._b, g)\n",
+      "            _accumulate(v._a, g)\n",
+      "the second operand is forgotten", "d(x + y)/dy = 1", by="reverse_sweep_against_differences_at_60_digits"),
+    m("mul.by-a-number", "_accumulate(v._b, g * _float(v._a))", "_accumulate(v._b, g * _float(v._b))",
+      "the wrong factor, where one is a number", "d(3 x) = 3", by="a_program_in_the_style_of_micrograd"),
+    m("slope.first-twice", "p = op.slope2b(a, b, v._data)", "p = op.slope2a(a, b, v._data)",
+      "the first partial for both operands", "d(1 / x) < 0", by="reverse_sweep_against_differences_at_60_digits"),
+    m("slope.absent", "                p = op.slope2b(a, b, v._data)\n                if p != ABSENT:\n",
+      "                p = op.slope2b(a, b, v._data)\n                if True:\n",
+      "the mark of absence is a number", "minimum(1, 2) passes exactly 0 to the 2",
+      by="constants_names_and_plain_numbers_in_graphs"),
+    m("variadic.order", "zip(v._a, op.slopes([_float(x) for x in v._a], v._data))",
+      "zip(v._a, op.slopes([_float(x) for x in v._a], v._data)[::-1])",
+      "partials and operands in opposite order", "prod([x, y, z])", by="a_node_that_a_sweep_does_not_reach"),
+    m("leaves.overwrite", "                v._grad += v._adjoint\n", "                v._grad = v._adjoint\n",
+      "leaves do not accumulate", "two sweeps double x.grad", by="what_nodes_show_after_several_sweeps"),
+    m("inner.accumulate", "v._grad = v._adjoint if v._adjoint != ABSENT else 0.0", "v._grad += v._adjoint",
+      "inner nodes accumulate, as leaves do", "an inner grad after two", by="what_nodes_show_after_several_sweeps"),
+    m("inner.stale", "v._grad = v._adjoint if v._adjoint != ABSENT else 0.0",
+      "v._grad = v._adjoint if v._adjoint != ABSENT else v._grad",
+      "a node that a sweep does not reach keeps its grad", "where() with a dead branch that was swept before",
+      by="a_node_that_a_sweep_does_not_reach"),
+    m("adjoint.stale", "            v._adjoint = ABSENT\n            order.append(v)", "            order.append(v)",
+      "the adjoints of the sweep before", "a second sweep is like the first",
+      by="reverse_sweep_against_differences_at_60_digits"),
+    m("adjoint.stale-at-leaves", "        v._adjoint = ABSENT\n        order.append(v)\n    else",
+      "        order.append(v)\n    else",
+      "so at leaves", "a second sweep adds what the first did", by="reverse_sweep_against_differences_at_60_digits"),
+    m("order.clock", "    _clock = met + 2\n", "    _clock = met + 1\n",
+      "marks of the sweep before count as met", "a second sweep is like the first",
+      by="forward_sweep_is_the_transpose_of_reverse"),
+    m("order.second-operand", "                if isinstance(v._b, Value):\n                    n = v._b",
+      "                if False:\n                    n = v._b",
+      "second operands are not visited", "d(x + 1/y)/dy", by="reverse_sweep_against_differences_at_60_digits"),
+    m("seed.forgotten", "    v._adjoint = seed\n", "    v._adjoint = 1.0\n",
+      "every seed is 1", "backward(2.0) doubles", by="sweep_is_linear_in_its_seed"),
+    m("commit.early", "            _sweep(order, adjoint)\n            _commit(order)",
+      "            _commit(order)\n            _sweep(order, adjoint)\n            _commit(order)",
+      "a sweep shows before it is finished", "an exception in a derivative changes no grad",
+      by="an_exception_in_a_derivative_changes_no_grad"),
+    m("commit.absent", "            if v._adjoint != ABSENT:\n                v._grad += v._adjoint\n",
+      "            v._grad += v._adjoint\n",
+      "the mark of absence is added", "the leaf of a branch not taken has exactly 0",
+      by="generic_sweep_equals_the_fast_one"),
+    m("zero_grad.leaves", "v.grad = 0.0\n", "v.grad *= not v.is_leaf\n",
+      "inner nodes keep theirs", "grad of every node after zero_grad()", by="what_nodes_show_after_several_sweeps"),
+    m("detach.flows", "return constant(self._data, self._name)", "return self",
+      "the graph does not end there", "d(x.detach() * x) = x", by="constants_and_no_grad_build_nothing"),
+    m("no_grad.records", "    if mode == NO_GRAD or not (", "    if not (",
+      "the context is forgotten", "x * x under no_grad is a constant", by="constants_and_no_grad_build_nothing"),
+    m("no_grad.sticks", "        _context.reset(self.tokens.pop())\n",
+      "        self.tokens.pop()\n        _context.set((GRAPH, None))\n",
+      "the inner of two contexts ends the outer", "x * x after the inner", by="constants_and_no_grad_build_nothing"),
+    m("left.swapped", "return node(op, a, b, op.call2(_float(a), b._data))",
+      "return node(op, b, a, op.call2(_float(a), b._data))",
+      "operands change places after the value", "d(1 - x) = -1", by="a_longer_program_in_the_style_of_micrograd"),
+    m("generic.one-operand", "        for x, p in local(v, number):\n            if wanted",
+      "        for x, p in list(local(v, number))[:1]:\n            if wanted",
+      "the generic sweep stops after one operand", "gradients(x * y, [y])", by="generic_sweep_equals_the_fast_one"),
+    m("pickle.numbers", "numbers[-j - 1] for j in", "numbers[j] for j in",
+      "the numbers of a program in reverse", "a pickle of 2 x + 3", by="copies_and_pickles_are_the_same_program"),
+    m("deepcopy.shared", "[memo.get(id(x), x) for x in v.operands]", "v.operands",
+      "a copy on the original's operands", "a sweep of a copy leaves x.grad",
+      by="deep_graphs_print_copy_and_pickle"),
+]
+
+# Forward mode and functions of functions. -----------------------------------------------------------------------------
+
+m, v = of("forward", "calculus", "calculus"), of("forward", "value", "value")
+FORWARD = [
+    v("tangent.last-operand", "tangents[id(v)] = plus(tangents.get(id(v)), times(tangents[id(x)], p))",
+      "tangents[id(v)] = times(tangents[id(x)], p)",
+      "the last operand overwrites the others", "jvp of x * x", by="forward_sweep_is_the_transpose_of_reverse"),
+    v("tangent.seeded-node", "        if v.op is None or id(v) in seeds:\n", "        if v.op is None:\n",
+      "a seeded node computes its own tangent", "a seed at an inner node",
+      by="a_seeded_node_is_an_input_whatever_it_was_made_from"),
+    m("direction.forgotten", 'seeds = _directions(call, v, "jvp: v")', "seeds = {id(x): 1.0 for x in call.xs}",
+      "every direction is (1, ..., 1)", "jvp along (1, 0)", by="functions_of_the_literature"),
+    m("direction.by-place", 'for leaf in _leaves_like(tree[key], other[key], f"{what}[{key!r}]")]',
+      "for leaf in _leaves_like(tree[key], list(other.values())[list(tree).index(key)], what)]",
+      "dicts in the order of their making", "jvp along {b: 1, a: 0}", by="directions_go_by_key_and_shape"),
+    m("direction.number", 't if _flows(t) else float(getattr(t, "data", t))', 'float(getattr(t, "data", t))',
+      "an outer variable in the direction is a number", "grad of x -> jvp(f, 2, x)",
+      by="an_outer_derivative_sees_values_points_and_directions"),
+    m("constant.tangent", "return 0.0\n    return forward_sweep", "return 1.0\n    return forward_sweep",
+      "a constant has a slope", "jvp of 5", by="functions_that_do_not_depend_on_their_argument"),
+]
+
+m, v = of("higher order", "calculus", "calculus"), of("higher order", "value", "calculus")
+HIGHER_ORDER = [
+    m("confusion", "ops.identity(x) if _flows(x) else Value(", "x if _flows(x) else Value(",
+      "the inner variable is the outer one", "d/dx x d/dy (x + y) = 1", by="no_perturbation_confusion"),
+    m("adjoints.numbers", "reverse_sweep(order, 1.0, lambda v: v, wanted)",
+      "reverse_sweep(order, 1.0, lambda v: v.data, wanted)",
+      "derivatives are numbers, so their derivatives are 0", "grad(grad(x**3)) = 6 x", by="derivatives_of_any_order"),
+    v("closure.lost", "        if v._row is None and id(v) not in known:", "        if False:",
+      "a leaf from outside is taken for a number", "grad(lambda x: a * x) is a node", by="no_perturbation_confusion"),
+    m("value.number", "        value = call.known([y])[0]\n", "        value = getattr(y, 'data', y)\n",
+      "the value beside a gradient is a number", "grad of x -> value_and_grad(f)(x)[0]",
+      by="an_outer_derivative_sees_values_points_and_directions"),
+    m("vjp.weights", 'weighted = ops.dot(ys, _leaves_like(call.y, u, "vjp: u"))', "weighted = ops.sum(ys)",
+      "u is forgotten", "vjp with u = (1, 10)", by="forward_and_reverse_products"),
+    m("hvp.gradient", "call.shaped(_gradient(call, along))", "call.shaped(_gradient(call, _scalar(f, call.y)))",
+      "the gradient in place of the product", "hvp of x**3", by="functions_of_the_literature"),
+    m("derivative.order", "for _ in range(order):", "for _ in range(min(order, 2)):",
+      "orders end at the second", "derivative(f, 3)", by="derivatives_of_any_order"),
+    m("hessian.argnums", "jacobian(grad(f, argnums), argnums)", "jacobian(grad(f, argnums))",
+      "by the one and then by the other argument", "hessian(f, 1)", by="argnums"),
+    m("argnums.sorted", "tuple(map(index, argnums if isinstance(argnums, Sequence) else (argnums,)))",
+      "tuple(sorted(map(index, argnums if isinstance(argnums, Sequence) else (argnums,))))",
+      "not in the order that was asked for", "grad(f, (1, 0))", by="argnums"),
+    m("argnums.one-leaf-each", "            answers.append(_like(tree, leaves[at : at + n]))\n            at += n\n",
+      "            answers.append(_like(tree, leaves[at : at + n]))\n            at += 1\n",
+      "an argument is one number", "grad of a list and a dict", by="argnums_of_trees"),
+    m("wanted.direct", "            wanted.add(id(v))\n", "            pass\n",
+      "only direct uses count", "grad(exp(sin(x)))", by="functions_of_the_literature"),
+    m("no_grad.outside", "with recording():", "if True:",
+      "a context outside switches the derivative off", "grad under no_grad", nth=1,
+      by="a_derivative_under_no_grad_is_still_a_derivative"),
+    v("anomaly.outside", "self._enter(ANOMALY if mode == ANOMALY else GRAPH, anomaly)", "self._enter(GRAPH, None)",
+      "a derivative is not watched", "grad of log at 0 in detect_anomaly", by="a_derivative_is_watched_for_anomalies"),
+    m("jacobian.transposed", "call.y.shape + call.trees[0].shape", "call.trees[0].shape + call.y.shape",
+      "columns for rows", "the Jacobian of 3 results by 2 arguments", by="shapes_of_jacobians"),
+    m("array.float32", "np.array(items, dtype=np.float64)", "np.array(items, dtype=np.float32)",
+      "half the digits", "the gradient by an array", by="functions_of_the_literature"),
+]
+
+# Lanes: formulas over arrays. -----------------------------------------------------------------------------------------
+
+m = of("lanes", "batch", "batch")
+LANES = [
+    m("absent.multiplied", "    return np.where(absent, ABSENT, g * p) if absent.any() else g * p", "    return g * p",
+      "the mark of absence is multiplied", "3 * where(x > 0, sqrt(x), 7)",
+      by="a_lane_not_taken_passes_nothing_on_whatever_the_adjoint"),
+    m("absent.added", "np.where(np.equal(a, ABSENT), b, np.where(np.equal(b, ABSENT), a, a + b))", "a + b",
+      "the mark of absence is added", "where(x > 0, x, 0) + relu(x) at -1 has exactly 0",
+      by="lanes_of_programs_on_whole_numbers"),
+    m("absent.a-slope", "return np.broadcast_to(np.where(p == ABSENT, 0.0, p), x.shape)",
+      "return np.broadcast_to(p, x.shape)",
+      "the mark of absence is a slope", "the slope of relu at -1 is exactly 0",
+      by="what_does_not_reach_the_result_has_slope_zero_exactly"),
+    m("where.first-lane", "np.where(np.asarray(arrays[0]) != 0, arrays[1], arrays[2])",
+      "arrays[1] if np.asarray(arrays[0]).flat[0] else arrays[2]",
+      "the first lane decides for all", "where() on lanes of both signs", by="formula_lane_by_lane"),
+    m("where.negative", "np.where(np.asarray(arrays[0]) != 0, arrays[1], arrays[2])",
+      "np.where(np.asarray(arrays[0]) > 0, arrays[1], arrays[2])",
+      "a condition is a positive number", "where(-1, a, b) = a in a lane", by="conditions_at_ties_and_of_numbers"),
+    m("lanes.shifted", "    operands = tuple(x if isinstance(x, Column) else n for",
+      "    operands = tuple(x if isinstance(x, Column) else np.roll(n, 1) for",
+      "the number of the lane beside", "v * x with an array x", by="formula_lane_by_lane"),
+    m("variadic.axis", "return stack.sum(axis=0)", "return stack.sum(axis=-1) + 0 * stack[0]",
+      "the sum over the lanes", "sum([x, x, y])", by="formula_lane_by_lane"),
+    m("tape.whole", "order = tape[: next(i for i, v in enumerate(tape) if v is y) + 1]", "order = tape",
+      "the last node is not always the result", "(v * 2, v * 3)[0]", by="shapes_and_constants"),
+    m("rsub.swapped", "__rsub__ = lambda a, b: ops.sub(b, a)", "__rsub__ = lambda a, b: ops.sub(a, b)",
+      "2 - x taken for x - 2", "2 - y on lanes", by="formula_lane_by_lane"),
+    m("or.and", "return Condition(self.data | _data(other))", "return Condition(self.data & _data(other))",
+      "or taken for and", "where((x > 0) | (y < 1), ...)", by="formula_lane_by_lane"),
+    m("ge.gt", "Condition(a.data >= _data(b))", "Condition(a.data > _data(b))",
+      "a tie is lost", "where(x >= 1, ...) at 1", by="conditions_at_ties_and_of_numbers"),
+]
+
+# Nets: the delta sweep on arrays. -------------------------------------------------------------------------------------
+
+m, n = of("nets", "netcode", "net"), of("nets", "net", "net")
+EQUATIONS = "sweep_is_the_documents_equations"
+NETS = [
+    m("output.feeds-on", "delta[tile.rows] += tile.sums(work.weights, delta)",
+      "delta[tile.rows] = tile.sums(work.weights, delta)",
+      "an output that feeds on loses the loss's term", "an output with a parent",
+      by="an_output_that_feeds_others_gets_both_terms"),
+    m("slope.misprint", "sigma.slope(a[rows], phi", "sigma.slope(delta[rows], phi",
+      "the misprint of equation (13)", "delta of a tanh neuron", by=EQUATIONS),
+    m("weight.from-a", "+= tile.products(delta, phi)", "+= tile.products(delta, a)",
+      "a weight's gradient from a in place of phi", "dL/dw of a link from a tanh neuron", by=EQUATIONS),
+    m("weight.last-block", "+= tile.products(delta, phi)", "= tile.products(delta, phi)",
+      "the gradient of the last block alone", "more samples than a block holds", by="blocks_of_samples_add_up"),
+    m("weight.order", "work.weight_gradient[tile.links] +=", "work.weight_gradient[np.sort(tile.links)] +=",
+      "links in another order than their products", "a net whose links are shuffled", by=EQUATIONS),
+    m("product.rows", "return w @ self._gather(x)", "return w[::-1] @ self._gather(x)",
+      "rows of the matrix in another order", "two layers of two", by="layered_is_the_matrix_form"),
+    m("product.sign", "        return d @ self._gather(phi).T", "        return -d @ self._gather(phi).T",
+      "a sign in the matrix product", "a layered net", by="layered_is_the_matrix_form"),
+    m("bias.sum", "return self.weight_gradient[:-1] / samples, self.bias_gradient / samples",
+      "return self.weight_gradient[:-1] / samples, self.bias_gradient",
+      "a sum over the samples, not a mean", "two samples", by=EQUATIONS),
+    m("bias.forgotten", "a[level.rows] = work.biases[level.rows, None]", "a[level.rows] = 0.0",
+      "neurons have no bias", "a neuron with a bias alone", by=EQUATIONS),
+    m("parallel.once", "waiting[targets] -= times", "waiting[targets] -= 1",
+      "parallel links count as one", "two links between two neurons", by=EQUATIONS),
+    m("dead.gradient", "        self.weight_gradient[self._plan.dead_links] = 0.0\n", "",
+      "0 * inf on links to dead neurons", "a dead neuron fed by exp(1000)",
+      by="what_reaches_no_output_has_gradient_0_even_where_its_source_is_infinite"),
+    m("delta.0-inf", "product[(slope == ABSENT) | (delta == 0.0)] = 0.0", "product[slope == ABSENT] = 0.0",
+      "0 * inf where nothing arrives", "relu after sqrt at 0", by="a_delta_that_does_not_arrive_is_not_multiplied"),
+    m("delta.stale", "    delta.fill(0.0)\n", "",
+      "the deltas of the block before", "more samples than a block holds", by="blocks_of_samples_add_up"),
+    m("input.forgotten", "        for tile in plan.input_parents:\n", "        for tile in plan.input_parents[:0]:\n",
+      "inputs have no delta", "dL/dx", by=EQUATIONS),
+    m("input.output", "            state.delta[tile.rows] += tile", "            state.delta[tile.rows] = tile",
+      "an input that is an output loses the loss's term", "an input among the outputs",
+      by="an_input_that_is_an_output_gets_both_terms"),
+    m("levels.first", "for level in reversed(plan.levels):\n            for tile in level.parents",
+      "for level in reversed(plan.levels[1:]):\n            for tile in level.parents",
+      "off by one in the levels", "a net of one level", by=EQUATIONS),
+    m("padding.first", "np.where(there, lists.others[at], len(lists.count))", "np.where(there, lists.others[at], 0)",
+      "padding reads a neuron, times 0", "an infinite first unit", by="padding_never_meets_the_first_unit"),
+    m("formulas.one-name",
+      " and self.function is other.function\n\n    def __hash__(self) -> int:\n"
+      "        return hash((self.name, id(self.function)))",
+      "\n\n    def __hash__(self) -> int:\n"
+      "        return hash(self.name)",
+      "two formulas of one name are one", "lambda a: a * a beside lambda a: -a",
+      by="formulas_of_one_name_are_told_apart"),
+    m("tanh.fast", "_bell(2.0 * a, 4.0)", "_bell(2.0 * a, 2.0)",
+      "a factor of the fast form", "tanh'(0) = 1", by="the_fast_forms_are_their_rows"),
+    m("sigmoid.fast", "_bell(a, 1.0)", "phi * (1.0 - phi)",
+      "1 - phi has lost its digits", "the fast sigmoid' at 37", by="the_fast_forms_are_their_rows"),
+    m("relu.fast", "np.where(a <= 0.0, ABSENT, 1.0)", "np.where(a < 0.0, ABSENT, 1.0)",
+      "the fast form at 0", "relu'(0) = 0", by="the_fast_forms_are_their_rows"),
+    m("phi.float32", "phi[rows] = sigma.value(a[rows])", "phi[rows] = sigma.value(a[rows]).astype(np.float32)",
+      "half the digits, as nets have them elsewhere", "phi to 1e-12", by=EQUATIONS),
+    m("shared.collision", "            if (others != others[0]).any():  # the marks agreed by chance\n",
+      "            if False:\n",
+      "two lists with one mark", "marks that collide", by="lists_of_sources_that_are_taken_for_equal_by_chance"),
+    n("loss.all-numbers", "= delta, total / samples", "= delta, total / delta.size",
+      "the mean over neurons and samples", "the loss of two samples", by=EQUATIONS),
+    n("targets.first-block", "targets[:, block])\n            delta_sweep(plan, work, seeds, state)\n            total",
+      "targets[:, : block.stop - block.start])\n            delta_sweep(plan, work, seeds, state)\n            total",
+      "every block has the targets of the first", "more samples than a block holds", by="blocks_of_samples_add_up"),
+    n("parameters.order", "np.concatenate([weight_gradient, bias_gradient[self._biased]])",
+      "np.concatenate([bias_gradient[self._biased], weight_gradient])",
+      "biases before weights", "the gradient by one weight", by="sweep_is_the_value_expansion"),
+    n("expansion.bias", "                a[i] = biases[i]\n", "                a[i] = Value(0.0)\n",
+      "a net of nodes without biases", "to_values with biases", by="sweep_is_the_value_expansion"),
+    n("sweep.changed-bias", " and np.array_equal(biases, self.biases, True)):", "):",
+      "the phi of other biases", "a bias that changes between forward and sweep",
+      by="a_change_of_a_bias_after_forward_is_noticed"),
+    n("matrix.absent", "np.where(slope == ABSENT, 0.0, upstream * slope)", "upstream * slope",
+      "the mark of absence is a slope", "dead relus in matrix notation", by="matrix_form_of_dead_relus_is_exactly_0"),
+    n("matrix.upstream", "upstream = matrices[i - 1][0].T @ delta", "upstream = matrices[i - 1][0].T @ upstream",
+      "sigma' of the layer above is lost", "three layers in matrix notation", by="layered_is_the_matrix_form"),
+]
+
+# Learning: losses, optimisers, fit. -----------------------------------------------------------------------------------
+
+m, n = of("learning", "learn", "learn"), of("learning", "nn", "nn")
+LEARNING = [
+    m("mse.sum", "return ops.mean([ops.square(p - t)", "return ops.sum([ops.square(p - t)",
+      "the sum over the outputs", "two outputs", by="losses_and_their_slopes"),
+    m("bce.sign", "ops.softplus(p) - t * p", "ops.softplus(-p) - t * p",
+      "the sign of the logit", "a target of 1", by="losses_and_their_slopes"),
+    m("softmax.targets", "ops.sum([t * p for p, t", "ops.sum([p for p, t",
+      "every class is right", "soft targets", by="losses_and_their_slopes"),
+    m("hinge.margin", "ops.relu(1.0 - t * p)", "ops.relu(-t * p)",
+      "the loss of the perceptron", "hinge(0.5, 1) = 0.5", by="losses_and_their_slopes"),
+    m("huber.half", "0.5 * ops.square(e), e - 0.5", "ops.square(e), e - 0.5",
+      "the parabola does not meet the line", "huber(0.5) = 0.125", by="losses_and_their_slopes"),
+    m("slopes.reversed", "np.stack(slopes)", "np.stack(slopes[::-1])",
+      "outputs in another order", "two outputs", by="losses_and_their_slopes"),
+    m("accuracy.half", "(phi[:, 0] > 0)", "(phi[:, 0] > 0.5)",
+      "an output is a logit, no probability", "an output of 0.25", by="accuracy"),
+    m("sgd.backwards", "velocity = self.momentum * state + gradient", "velocity = -self.momentum * state + gradient",
+      "momentum runs backwards", "the second step", by="steps_are_the_textbooks"),
+    m("adam.bias", "mean / (1 - b1**t)", "mean / (1 - b1**max(state.steps, 1))",
+      "the correction of the step before", "the second step", by="steps_are_the_textbooks"),
+    m("adam.swapped", "b1, b2 = self.betas", "b2, b1 = self.betas",
+      "one mean forgets as the other should", "the second step", by="steps_are_the_textbooks"),
+    m("adam.eps", "(np.sqrt(square / (1 - b2**t)) + self.eps)", "np.sqrt(square / (1 - b2**t) + self.eps)",
+      "eps under the root", "a step with a large eps", by="eps_of_adam_is_added_to_the_root_after_the_correction"),
+    m("fit.last", "net.parameters = best", "net.parameters = w",
+      "the last weights, not the best", "a training that overshoots", by="the_best_weights_by_validation_come_back"),
+    m("fit.pairs", "(train[0][rows], train[1][rows])", "(train[0][rows], train[1][at : at + size])",
+      "samples are shuffled, targets are not", "every batch pairs x with its y",
+      by="an_epoch_goes_through_all_samples_once_in_an_order_of_its_own"),
+    m("fit.order", "rng.permutation(samples)", "np.arange(samples)",
+      "no shuffling", "two epochs have two orders", nth=1,
+      by="an_epoch_goes_through_all_samples_once_in_an_order_of_its_own"),
+    m("fit.rest", "for at in range(0, samples, size):", "for at in range(0, samples - size + 1, size):",
+      "the last samples make no batch", "10 samples in batches of 4",
+      by="an_epoch_goes_through_all_samples_once_in_an_order_of_its_own"),
+    m("fit.state", "w, state = chosen.step(w, gradient, state)", "w, _ = chosen.step(w, gradient, state)",
+      "every step is the first", "the states that an optimiser is given",
+      by="the_state_of_an_optimiser_goes_on_from_step_to_step"),
+    m("fit.leak", "kept, held_out = order[apart:], order[:apart]", "kept, held_out = order, order[:apart]",
+      "what judges has trained", "the samples set apart", by="samples_set_apart_judge_and_do_not_train"),
+    m("fit.judge", "                judged = _mean_loss(net, w, held_out, formula)\n", "                judged = now\n",
+      "the best by the training data", "the best weights by validation", by="samples_set_apart_judge_and_do_not_train"),
+    n("mlp.last", "nonlin=i != last", "nonlin=True",
+      "relu after the last layer, too", "an MLP with a negative output"),
+]
+
+# The checker: a check that passes what is wrong, or cries at what is right. -------------------------------------------
+
+m, o = of("checker", "testing/check", "testing"), of("checker", "testing/oracles", "testing")
+r, g = of("checker", "testing/report", "testing"), of("checker", "testing/graphs", "testing")
+t = of("checker", "testing/rows", "testing")
+CHECKER = [
+    r("tolerance.fixed", "64.0 * (_ULP * abs(claimed) + 5e-324)", "1e-6 * abs(claimed)",
+      "a tolerance as others have it", "a claim wrong in the 13th digit",
+      by="the_exact_oracle_sees_the_thirteenth_digit_and_differences_do_not"),
+    r("tolerance.part", "    if off > tolerance:\n", "    if off > tolerance and off > DECIDED * size:\n",
+      "what is small is no error", "a claim off by a thousandth", by="wrong_gradients_fail"),
+    r("kink.anything", "inside = min(sides) - tolerance <= claimed <= max(sides) + tolerance", "inside = True",
+      "any claim is right at a kink", "abs'(0) = 2", by="claims_at_kinks_and_infinities"),
+    r("nan.passes", 'return finding("wrong" if known else "invalid")', 'return finding("invalid")',
+      "nan is not comparable, so not wrong", "nan where the slope is known", by="claims_at_kinks_and_infinities"),
+    r("verdict.best", "next((v for v in VERDICTS if", "next((v for v in reversed(VERDICTS) if",
+      "the best of all verdicts", "one wrong number of two", nth=1),
+    r("check.silent", "        if not self.wrong:\n            return self\n", "        return self\n",
+      "a report that nobody reads", "a wrong gradient raises", by="wrong_gradients_fail"),
+    m("forward.copied", "[_plain(jvp(subject.f, subject.point, unit)[1])[0] for unit in units]", 'claims["reverse"]',
+      "forward mode is not run", "a forward sweep that is wrong alone", by="modes_and_seeds"),
+    m("seed.one", "[g / seed for g in _backward(root, leaves, seed)]", "_backward(root, leaves, 1.0)",
+      "the seed is 1 anyhow", "a sweep that forgets its seed", by="a_forgotten_seed_is_found"),
+    m("lane.first", "float(s[1]) for s in slopes", "float(s[0]) for s in slopes",
+      "the lane beside", "right gradients pass in the mode batch", by="modes_and_seeds"),
+    m("rounding.none", "_SPREAD = 64.0", "_SPREAD = 0.0",
+      "no allowance for conditioning", "a gradient that cancels passes"),
+    m("rounding.all", "_SPREAD = 64.0", "_SPREAD = 1e12",
+      "every error is rounding", "a claim off by a thousandth", by="wrong_gradients_fail"),
+    m("second.skipped", "    if order == 2 and all(", "    if order == 3 and all(",
+      "the Hessian is not looked at", "a wrong second derivative"),
+    m("clarke.skipped", '    if kinked and truth.name == "exact" and 1 <', '    if False and 1 <',
+      "the axes alone", "a claim outside of Clarke's set along a diagonal",
+      by="claims_at_a_tie_are_held_against_clarkes_set_as_a_whole"),
+    m("chance.unseen", "if again != self.value and not (", "if False and not (",
+      "a function is a function", "a function of random numbers", by="bad_functions_are_named"),
+    o("step.large", "h = mpf(scale) * mpf(10) ** -(d // 2)", "h = mpf(scale) * mpf(10) ** -4",
+      "a step as for floats", "a claim wrong in the 13th digit",
+      by="the_exact_oracle_sees_the_thirteenth_digit_and_differences_do_not"),
+    o("kink.smooth", 'slope.left, slope.right, "kink")', 'slope.left, slope.right, "smooth")',
+      "the mean of both slopes is the derivative", "abs'(0) = 1", by="claims_at_kinks_and_infinities"),
+    o("limit.trusted", "if all(abs(value - entry) <= bound + _SAFETY * finest / step for value, step in finer):",
+      "if True:",
+      "large steps are the most precise", "a black box that is steep near by alone",
+      by="what_small_steps_contradict_is_not_believed"),
+    o("complex.step", "slope = y.x.imag / h if", "slope = y.x.imag if",
+      "the step is not divided by", "the complex oracle", by="every_oracle_tells_right_from_wrong"),
+    t("lanes.unseen", '    return [x for x in findings if x.verdict == "wrong"]', "    return []",
+      "arrays are not looked at", "an operation that is wrong on arrays",
+      by="check_op_finds_arrays_that_go_their_own_way"),
+    t("convention.ok", 'verdict = "ok" if same else "wrong"', 'verdict = "ok"',
+      "every convention is kept", "a convention that the row does not keep", by="check_op_finds"),
+    t("backward.unseen", '    ways["backward"] = [v.grad / 2.0 for v in nodes]', '    ways["backward"] = ways["float"]',
+      "the sweep is not looked at", "an operation whose native code is wrong",
+      by="check_op_finds_a_sweep_that_goes_its_own_way"),
+    g("delta.unseen", '        claims = {"sweep": float(net.delta[i, n])}\n', "        continue\n",
+      "deltas are not looked at", "a delta that is wrong alone", by="check_net_finds"),
+    g("node.exact", "                values[i] += t\n", "                values[i] = values[i] * (1 + t)\n",
+      "a part of the node for a step", "a node that is not 1", by="check_graph_looks_at_every_node"),
+]
+# fmt: on
+
+MUTANTS = [
+    *(RULES + DIGITS + CONVENTIONS),
+    *(SWEEPS + FORWARD + HIGHER_ORDER + LANES),
+    *(NETS + LEARNING + CHECKER),
+]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main([__file__, *sys.argv[1:]]))

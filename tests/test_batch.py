@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd import Value, ops, where
+from autograd import Value, grad, ops, where
 from autograd.batch import Column, differentiate, slope
+from autograd.testing.strategies import programs
+from autograd.value import reverse_sweep, topological_order
 
 FORMULAS = [
     lambda x, y: x * y + 1,
@@ -57,6 +59,40 @@ def test_formula_lane_by_lane(k, pairs):
         assert same(values[i], node.data)
         assert same(dx[i], a.grad)
         assert same(dy[i], b.grad)
+
+
+def lanes_of(program, lanes):
+    """A program at many points at once: values [n], gradients [n][inputs]."""
+    values, slopes = differentiate(lambda *xs: program(xs), *np.array(lanes).T)
+    return values.tolist(), np.array(slopes).T.tolist()
+
+
+@given(programs(exact=True, nodes=20, wheres=True), st.data())
+def test_lanes_of_programs_on_whole_numbers(program, data):
+    # Signs and zeros of the inputs change from lane to lane, and with them the branches; sizes never grow.
+    signs = st.lists(st.sampled_from([1.0, -1.0, 0.0]), min_size=len(program.inputs), max_size=len(program.inputs))
+    lanes = [[s * x for s, x in zip(row, program.point, strict=True)] for row in data.draw(st.lists(signs, min_size=1))]
+    values, slopes = lanes_of(program, lanes)
+    assert values == [program(xs) for xs in lanes]
+    assert slopes == [grad(program)(xs) for xs in lanes]
+    order = data.draw(st.permutations(range(len(lanes))))
+    assert lanes_of(program, [lanes[i] for i in order]) == ([values[i] for i in order], [slopes[i] for i in order])
+
+
+@given(programs(kinked=True, wheres=True), st.lists(st.integers(-100, 100), min_size=1, max_size=9))
+def test_lanes_of_programs(program, moves):
+    lanes = [[x + 1e-6 * move for x in program.point] for move in moves]
+    values, slopes = lanes_of(program, lanes)
+    for xs, value, found in zip(lanes, values, slopes, strict=True):
+        leaves = [Value(x) for x in xs]
+        root = program(leaves)
+        assert abs(value - root.data) <= 1e-10 * (1 + abs(root.data))
+        # Rounding errors are part of the sum over all paths of the size of their product.
+        order = topological_order(root)
+        sizes = reverse_sweep(order, 1.0, lambda v: v.data, times=lambda g, p: g * abs(p))
+        root.backward()
+        for leaf, s in zip(leaves, found, strict=True):
+            assert abs(s - leaf.grad) <= 1e-10 * (1e-3 + sizes.get(id(leaf), 0.0))
 
 
 def test_permuted_lanes_and_odd_counts():

@@ -12,9 +12,11 @@ from mpmath import mp, mpf
 
 import autograd as ag
 from autograd import (
+    AnomalyError,
     Value,
     constant,
     derivative,
+    detect_anomaly,
     grad,
     gradients,
     hessian,
@@ -240,9 +242,26 @@ def test_argnums():
     assert grad(f, (1, 0))(3.0, 5.0, c=2.0) == (18.0, 60.0)
     assert value_and_grad(f, (0,))(3.0, 5.0) == (45.0, (30.0,))
     assert hessian(f, 0)(3.0, 5.0) == 10.0
+    assert hessian(lambda a, b: a * a * b**3, 1)(3.0, 5.0) == 9 * 6 * 5.0
     assert jacobian(lambda a, b: [a * b, b], 1)(2.0, 3.0) == [2.0, 1.0]
     with pytest.raises(TypeError, match="by argument 2, but the call has 2 positional"):
         grad(f, 2)(1.0, 2.0)
+
+
+def test_argnums_of_trees():
+    f = lambda a, b, c: a[0] * b["u"] + a[1] * b["v"] * c + b["u"] ** 2
+    a, b = [2.0, 3.0], {"u": 5.0, "v": 7.0}
+    da, db, dc = [5.0, 7.0 * 11.0], {"u": 2.0 + 10.0, "v": 3.0 * 11.0}, 21.0
+    assert grad(f, (0, 1, 2))(a, b, 11.0) == (da, db, dc)
+    assert grad(f, (2, 1, 0))(a, b, 11.0) == (dc, db, da)
+    assert grad(f, (1, -1))(np.array(a), b, 11.0) == (db, dc)
+    assert jacobian(lambda a, b: [a[0] * b, a[1]], (1, 0))(a, 4.0) == [(2.0, [4.0, 0.0]), (0.0, [0.0, 1.0])]
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0])
+    rows = jacobian(lambda x, y: x * y[:2] + y[2], (0, 1))(x, y)
+    assert [[part.tolist() for part in row] for row in rows] == [
+        [[3.0, 0.0], [1.0, 0.0, 1.0]],
+        [[0.0, 4.0], [0.0, 2.0, 1.0]],
+    ]
 
 
 def test_shapes_of_jacobians():
@@ -433,5 +452,30 @@ def test_directions_go_by_key_and_shape():
 
 
 def test_one_argument_twice_is_refused():
-    with pytest.raises(ValueError, match="twice"):
-        grad(lambda a: a * a, (0, 0))(3.0)
+    for argnums in ((0, 0), (0, -1)):
+        with pytest.raises(ValueError, match="twice"):
+            grad(lambda a: a * a, argnums)(3.0)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda x: value_and_grad(lambda y: y**3)(x)[0],
+        lambda x: vjp(lambda y: y**3, x, 1.0)[0],
+        lambda x: jvp(lambda y: y**3, x, 1.0)[0],
+        lambda x: jvp(lambda y: y**3, 2.0, x)[1],
+        lambda x: vjp(lambda y: y**3, 2.0, x)[1],
+        lambda x: hvp(lambda y: y**3, 1.0, 2 * x),
+        lambda x: hvp(lambda y: y**4, x, 1 / x),
+    ],
+)
+def test_an_outer_derivative_sees_values_points_and_directions(inner):
+    slope = grad(inner)(2.0)  # of x^3 or of 12 x
+    assert type(slope) is float
+    assert slope == pytest.approx(12.0, rel=1e-14)
+
+
+def test_a_derivative_is_watched_for_anomalies():
+    for derivative_of in (grad, lambda f: lambda x: jvp(f, x, 1.0)):
+        with pytest.raises(AnomalyError, match=r"log\(0.0\) is -inf"), detect_anomaly():
+            derivative_of(lambda x: ag.log(x - 2.0))(2.0)

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULES = [
     m.name
     for package in (autograd, visualize)
-    for m in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
     if not m.name.endswith(("__main__", "_native"))
 ]
 
@@ -30,18 +30,26 @@ def test_docstrings(name: str) -> None:
     assert failed == 0
 
 
-def test_readme() -> None:
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_page(page: Path, table: object) -> None:
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    before = dict(autograd.ops.TABLE)
-    try:
-        failed, tried = doctest.testfile(
-            str(ROOT / "README.md"), module_relative=False, encoding="utf-8", optionflags=flags
-        )
-    finally:
-        autograd.ops.TABLE.clear()
-        autograd.ops.TABLE.update(before)
+    failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8", optionflags=flags)
     assert tried > 5
     assert failed == 0
+
+
+def test_the_tests_that_the_page_on_testing_shows(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    blocks = [text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "def test_" in text]
+    assert len(blocks) == 1
+    (tmp_path / "test_shown.py").write_text(blocks[0])
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_shown.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "3 passed" in result.stdout, result.stdout
 
 
 def test_the_table_of_conventions_is_that_of_the_rows() -> None:
@@ -65,10 +73,16 @@ def test_nobody_imports_visualize() -> None:
 
 
 def test_imports_run_one_way() -> None:
-    order = ["op", "special", "ops", "value", "calculus", "batch", "netcode", "net", "learn", "nn", "testing"]
+    order = ["op", "special", "ops", "value", "exact", "calculus", "vecmath", "codegen", "record"]
+    order += ["batch", "netcode", "net", "learn", "nn"]
+    order += [f"testing.{name}" for name in ("oracles", "report", "check", "rows", "graphs", "strategies")]
+    order += ["testing", "testing.plugin", "testing._runs", "testing.mutation"]
+    found = {m.removeprefix("autograd.") for m in MODULES if m.startswith("autograd.")}
+    assert found - {"_generate"} == set(order)
     for place, name in enumerate(order):
-        text = (ROOT / "autograd" / f"{name}.py").read_text(encoding="utf-8")
-        top = re.findall(r"^from autograd(?:\.(\w+))? import ([\w, ]+)$", text, re.M)
+        path = ROOT / "autograd" / name.replace(".", "/")
+        text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+        top = re.findall(r"^from autograd(?:\.([\w.]+))? import \(?([\w, ]+)", text, re.M)
         for module, names in top:
             for used in [module] if module else names.replace(",", " ").split():
                 if used in order:

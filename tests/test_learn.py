@@ -56,6 +56,13 @@ def test_losses_and_their_slopes(name, outputs, samples, seed):
         np.testing.assert_allclose(slopes[i], (up - down) / (2 * h), atol=1e-7)
 
 
+@pytest.mark.parametrize(("name", "y"), [("mse", 0.3), ("huber", 0.3), ("hinge", 1.0), ("hinge", -1.0)])
+def test_slopes_are_0_at_a_minimum_that_is_hit_exactly(name, y):
+    values, slopes = find_loss(name).value_and_slopes(np.full((2, 3), y), np.full((2, 3), y))
+    assert values.tolist() == [0.0] * 3
+    assert slopes.tolist() == [[0.0] * 3] * 2
+
+
 def test_every_loss_is_tested():
     assert set(LOSSES) == {"mse", "binary_cross_entropy", "softmax_cross_entropy", "hinge", "huber"}
 
@@ -148,6 +155,15 @@ def test_steps_are_the_textbooks():
     np.testing.assert_allclose(adam.step(w1, g2, state)[0], w1 - 0.01 * mean / (np.sqrt(square) + 1e-8))
 
 
+def test_eps_of_adam_is_added_to_the_root_after_the_correction():
+    adam, g = Adam(0.01, betas=(0.5, 0.75), eps=0.1), np.array([0.5, -1e-3])
+    w, state = adam.step(np.zeros(2), g, adam.init(np.zeros(2)))
+    np.testing.assert_allclose(w, -0.01 * g / (np.abs(g) + 0.1), rtol=1e-14)
+    again, _ = adam.step(w, 3 * g, state)
+    mean, square = (0.25 * g + 0.5 * 3 * g) / 0.75, (0.1875 * g**2 + 0.25 * 9 * g**2) / 0.4375
+    np.testing.assert_allclose(again, w - 0.01 * mean / (np.sqrt(square) + 0.1), rtol=1e-14)
+
+
 @pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.05, 0.9), Adam(0.1)])
 def test_optimisers_find_the_bottom(optimiser):
     np.testing.assert_allclose(descend(optimiser, 500, np.array([-5.0, 10.0])), [3.0, 3.0], atol=1e-3)
@@ -233,7 +249,77 @@ def test_accuracy():
     assert accuracy(np.array([[1.0, 2], [3, 0]]), [1, 1]) == 0.5
     assert accuracy(np.array([[1.0, 2], [3, 0]]), [[0, 1], [1, 0]]) == 1.0
     assert accuracy(np.array([[1.0], [-3]]), [1, 0]) == 1.0
+    assert accuracy(np.array([[0.25], [-0.25]]), [1, 0]) == 1.0
     assert accuracy(np.array([[1.0], [-3]]), [-1, -1]) == 0.5
+
+
+class Uphill:
+    """An optimiser that walks away from any minimum, and counts its steps in the state."""
+
+    def init(self, w):
+        return 0
+
+    def step(self, w, gradient, state):
+        return w + 1000.0, state + 1
+
+
+def watched(monkeypatch, samples=10, **options):
+    """Train a net on y = 100 + x and return the batches (x, y, weights), the history, the net, the weights before."""
+    batches, original = [], Net.loss_and_gradient
+
+    def watch(self, x, y, loss="mse", *, parameters=None):
+        batches.append((x[:, 0].tolist(), y.tolist(), parameters.copy()))
+        return original(self, x, y, loss, parameters=parameters)
+
+    x = np.arange(float(samples))[:, None]
+    net = Net.layered([1, 1], seed=1)
+    before = net.parameters
+    with monkeypatch.context() as patch:
+        patch.setattr(Net, "loss_and_gradient", watch)
+        history = net.fit(x, 100 + x[:, 0], **{"optimiser": Uphill(), "epochs": 2, "batch_size": 4, **options})
+    return batches, history, net, before
+
+
+def test_an_epoch_goes_through_all_samples_once_in_an_order_of_its_own(monkeypatch):
+    batches, history, net, before = watched(monkeypatch)
+    assert [len(xs) for xs, _, _ in batches] == [4, 4, 2, 4, 4, 2]
+    assert all(ys == [100 + x for x in xs] for xs, ys, _ in batches)
+    first, second = ([x for xs, _, _ in part for x in xs] for part in (batches[:3], batches[3:]))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert len({tuple(first), tuple(second), tuple(range(10))}) == 3
+    other = watched(monkeypatch, seed=1)[0]
+    assert [xs for xs, _, _ in other] != [xs for xs, _, _ in batches]
+    for step, (_, _, w) in enumerate(batches):  # each gradient is that of the weights of the step before
+        np.testing.assert_allclose(w, before + 1000.0 * step, rtol=1e-15)
+    assert history.best_epoch == 0
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_the_state_of_an_optimiser_goes_on_from_step_to_step(monkeypatch):
+    states = []
+
+    class Counting(Uphill):
+        def step(self, w, gradient, state):
+            states.append(state)
+            return super().step(w, gradient, state)
+
+    watched(monkeypatch, optimiser=Counting())
+    assert states == list(range(6))
+
+
+def test_samples_set_apart_judge_and_do_not_train(monkeypatch):
+    batches, history, net, before = watched(
+        monkeypatch, validation=0.3, optimiser=SGD(1e-12), metric=lambda outputs, y: float(np.sum(y - 100))
+    )
+    trained = {x for xs, _, _ in batches for x in xs}
+    apart = np.array([x for x in range(10) if x not in trained], float)[:, None]
+    assert (len(trained), len(apart)) == (7, 3)
+    assert history.metrics == [apart.sum()] * 2
+    kept = np.array(sorted(trained))[:, None]
+    for x, losses in ((apart, history.validation_loss), (kept, history.loss)):
+        value, _ = net.loss_and_gradient(x, 100 + x[:, 0], parameters=before)
+        assert losses == pytest.approx([value] * 2, rel=1e-6)
+    assert watched(monkeypatch, metric=lambda outputs, y: float(np.sum(y - 100)))[1].metrics == [45.0] * 2
 
 
 def test_the_best_weights_by_validation_come_back():
@@ -251,6 +337,19 @@ def test_the_best_weights_by_validation_come_back():
     assert seen == list(range(1, 81))
     assert net.loss_and_gradient(*data(30, 5))[0] == pytest.approx(min(history.validation_loss), rel=1e-12)
     assert history.best_epoch == 1 + int(np.argmin(history.validation_loss)) < 80
+
+
+def test_any_finite_loss_is_better_than_a_start_without_one():
+    class Home:
+        init = staticmethod(np.zeros_like)
+        step = staticmethod(lambda w, gradient, state: (np.zeros_like(w), state))
+
+    edges = [("x", "a", 1.0), ("x", "b", 1.0), ("a", "y", 1.0), ("b", "y", -1.0)]
+    net = Net.from_edges(edges, activations="exp")
+    assert math.isnan(net.predict([1000.0])[0])  # inf - inf
+    history = net.fit([[0.0]], [1.0], validation=([[1000.0]], [2.0]), optimiser=Home(), epochs=2)
+    assert (history.validation_loss, history.best_epoch) == ([4.0, 4.0], 1)
+    assert not net.parameters.any()
 
 
 def test_patience_stops_early():

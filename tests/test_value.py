@@ -1,14 +1,10 @@
-"""The scalar node: what it promises line by line, and both sweeps over random programs.
-
-A random program is straight-line code whose operands are drawn as a distance back, so that sharing and x * x come by
-themselves; it is evaluated while it is drawn, so that no operation ever leaves its domain. All results that nothing
-uses are added up: every node counts.
-"""
+"""The scalar node: what it promises line by line, and both sweeps over random programs (see `testing.strategies`)."""
 
 import copy
 import functools
 import gc
 import io
+import itertools
 import math
 import pickle
 import random
@@ -18,6 +14,7 @@ import sys
 import threading
 import tracemalloc
 import weakref
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -26,115 +23,107 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 import autograd as ag
-from autograd import Value, constant, detect_anomaly, gradients, no_grad, ops, print_graph, program, topological_order
+from autograd import (
+    Value,
+    constant,
+    detect_anomaly,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jvp,
+    no_grad,
+    ops,
+    print_graph,
+    program,
+    topological_order,
+)
+from autograd.testing.strategies import graphs, programs
 from autograd.value import AnomalyError, forward_sweep, reverse_sweep
 
-# Random programs. ---------------------------------------------------------------------------------------------------
-
-MEANING = {
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b,
-    "exp": mp.exp, "log": mp.log, "sqrt": mp.sqrt, "sin": mp.sin, "cos": mp.cos, "tanh": mp.tanh,
-    "sigmoid": lambda x: 1 / (1 + mp.exp(-x)), "softplus": lambda x: mp.log1p(mp.exp(x)), "atan2": mp.atan2,
-    "hypot": lambda a, b: mp.sqrt(a * a + b * b), "square": lambda x: x * x, "reciprocal": lambda x: 1 / x,
-    "gaussian": lambda x: mp.exp(-x * x),
-}  # fmt: skip
-SMOOTH = list(MEANING)
-EXACT = ["add", "sub", "mul", "neg"]
-DECIMALS = st.floats(-3, 3).map(lambda x: round(x, 3))
-INTEGERS = st.integers(-3, 3).map(float)
+# Random programs: sweeps. --------------------------------------------------------------------------------------------
 
 
-def fits(op, xs):
-    """Whether arguments lie in a row's domain with a margin, off its kinks, where nothing grows large."""
-    for x, (low, high) in zip(xs, op.domain, strict=True):
-        if not low + 0.01 < x < high - 0.01:
-            return False
-    if op is ops.div and abs(xs[1]) < 0.1:
-        return False
-    if op in (ops.atan2, ops.hypot) and math.hypot(*xs) < 0.1:
-        return False
-    return not (op.kinks and op.kinks(*xs)) and abs(op.call(xs)) < 20
-
-
-@st.composite
-def programs(draw, names=SMOOTH, numbers=DECIMALS, most=12):
-    """A list of leaves and a list of (row, places of the operands)."""
-    data = draw(st.lists(numbers, min_size=1, max_size=4))
-    leaves, steps = list(data), []
-    for _ in range(draw(st.integers(1, most))):
-        pick = [draw(st.integers(1, 6)) for _ in range(2)]
-        places = [max(0, len(data) - back) for back in pick]
-        offers = [op for op in map(ops.lookup, names) if fits(op, [data[p] for p in places[: op.arity]])]
-        if offers:
-            op = draw(st.sampled_from(offers))
-            steps.append((op, places[: op.arity]))
-            data.append(op.call([data[p] for p in places[: op.arity]]))
-    return leaves, steps
-
-
-def run(steps, leaves, apply=lambda op, xs: op(*xs)):
-    """Run a program on leaves of any kind; return everything it computed, the sum of all sinks last."""
-    made, used = list(leaves), set()
-    for op, places in steps:
-        made.append(apply(op, [made[p] for p in places]))
-        used.update(places)
-    total = None
-    for i, v in enumerate(made):
-        if i not in used:
-            total = v if total is None else apply(ops.add, [total, v])
-    made.append(total)
-    return made
-
-
-def exact_gradient(steps, leaves):
-    """The gradient by central differences at 60 digits, and each path's share of it added up in size."""
+def exact_gradient(program):
+    """The gradient by central differences at 60 digits."""
     with mp.workdps(60):
         h = mpf(10) ** -25
-        value = lambda xs: run(steps, xs, lambda op, args: MEANING[op.name](*args))[-1]
         answer = []
-        for k in range(len(leaves)):
-            up, down = ([mpf(x) + h * s * (i == k) for i, x in enumerate(leaves)] for s in (1, -1))
-            answer.append((value(up) - value(down)) / (2 * h))
+        for k in range(len(program.inputs)):
+            up, down = ([mpf(x) + h * s * (i == k) for i, x in enumerate(program.point)] for s in (1, -1))
+            answer.append((program(up) - program(down)) / (2 * h))
         return answer
 
 
-def swept(steps, leaves):
-    xs = [Value(x) for x in leaves]
-    made = run(steps, xs)
+def swept(program):
+    """The leaves and everything else that a program computes, after a sweep."""
+    xs = [Value(x) for x in program.point]
+    made = program.trace(xs)
     made[-1].backward()
     return xs, made
 
 
-@given(programs())
-def test_reverse_sweep_against_differences_at_60_digits(case):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
-    # Conditioning: how far the gradient moves when all adjoint products are taken in absolute value.
-    size = absolute_gradient(made[-1], xs)
-    for x, true, s in zip(xs, exact_gradient(steps, leaves), size, strict=True):
-        assert abs(x.grad - true) <= 1e-9 * (abs(true) + s) + 1e-12
-
-
-def absolute_gradient(root, xs):
-    """The sum over all paths of the size of their product."""
-    order = topological_order(root)
+def absolute_adjoints(root):
+    """Per node the sum over all paths from the root of the size of their product: what rounding errors are part of."""
     weight = {id(root): 1.0}
-    for v in reversed(order):
+    for v in reversed(topological_order(root)):
         for x, p in zip(v.operands, v.partials(), strict=True):
             if isinstance(x, Value):
                 weight[id(x)] = weight.get(id(x), 0.0) + weight.get(id(v), 0.0) * abs(p or 0.0)
+    return weight
+
+
+def absolute_gradient(root, xs):
+    weight = absolute_adjoints(root)
     return [weight.get(id(x), 0.0) for x in xs]
 
 
-@given(programs())
-def test_forward_sweep_is_the_transpose_of_reverse(case):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
+@given(programs(wheres=True, kinked=True))
+def test_reverse_sweep_against_differences_at_60_digits(program):
+    xs, made = swept(program)
+    size = absolute_gradient(made[-1], xs)
+    for x, true, s in zip(xs, exact_gradient(program), size, strict=True):
+        assert abs(x.grad - true) <= 1e-9 * (abs(true) + s) + 1e-12
+
+
+@given(programs(wheres=True, kinked=True))
+def test_forward_sweep_is_the_transpose_of_reverse(program):
+    xs, made = swept(program)
     order = topological_order(made[-1])
     size = absolute_gradient(made[-1], xs)
     for x, s in zip(xs, size, strict=True):
         tangents = forward_sweep(order, {id(x): 1.0}, lambda v: v.data)
         assert tangents.get(id(made[-1]), 0.0) == pytest.approx(x.grad, rel=1e-9, abs=1e-12 * (1 + s))
+
+
+@given(programs(exact=True, nodes=20))
+def test_forward_and_reverse_are_the_same_bits_in_whole_numbers(program):
+    xs, made = swept(program)
+    order = topological_order(made[-1])
+    for x in xs:
+        tangents = forward_sweep(order, {id(x): 1.0}, lambda v: v.data)
+        assert tangents.get(id(made[-1]), 0.0) == x.grad
+
+
+@given(programs(nodes=8), st.data())
+def test_reverse_over_forward_is_forward_over_reverse(program, data):
+    v = data.draw(st.lists(st.integers(-2, 2).map(float), min_size=len(program.inputs), max_size=len(program.inputs)))
+    first = hvp(program, program.point, v)  # the gradient of a tangent
+    second = jvp(grad(program), program.point, v)[1]  # the tangent of a gradient
+    third = [ag.dot(row, v) for row in hessian(program)(program.point)]  # reverse over reverse
+    size = 1 + max(map(abs, itertools.chain(first, second, third, *hessian(program)(program.point))))
+    assert first == pytest.approx(second, rel=1e-9, abs=1e-9 * size)
+    assert first == pytest.approx(third, rel=1e-9, abs=1e-9 * size)
+
+
+@given(programs(exact=True))
+def test_hessians_are_symmetric_to_the_bit_in_whole_numbers(program):
+    rows = hessian(program)(program.point)
+    assert rows == [list(column) for column in zip(*rows, strict=True)]
+    for k, row in enumerate(rows):
+        unit = [float(i == k) for i in range(len(rows))]
+        assert hvp(program, program.point, unit) == row
+        assert jvp(grad(program), program.point, unit)[1] == row
 
 
 def test_a_seeded_node_is_an_input_whatever_it_was_made_from():
@@ -144,22 +133,22 @@ def test_a_seeded_node_is_an_input_whatever_it_was_made_from():
     assert (tangents[id(y)], list(tangents.values())[-1]) == (5.0, 6.0)
 
 
-@given(programs())
-def test_generic_sweep_equals_the_fast_one(case):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
+@given(programs(wheres=True, kinked=True))
+def test_generic_sweep_equals_the_fast_one(program):
+    xs, made = swept(program)
     order = topological_order(made[-1])
+    weight = absolute_adjoints(made[-1])
     on_floats = reverse_sweep(order, 1.0, lambda v: v.data)
     on_nodes = gradients(made[-1], xs)
-    for v in order:
-        assert on_floats.get(id(v), 0.0) == pytest.approx(v.grad, rel=1e-14, abs=1e-15)  # hypot has two roundings
-    assert [g.data for g in on_nodes] == pytest.approx([x.grad for x in xs], rel=1e-12, abs=1e-300)
+    for v in order:  # some rows are rounded otherwise in native code
+        assert on_floats.get(id(v), 0.0) == pytest.approx(v.grad, rel=1e-14, abs=1e-14 * weight.get(id(v), 0.0))
+    for x, g in zip(xs, on_nodes, strict=True):
+        assert g.data == pytest.approx(x.grad, rel=1e-12, abs=1e-13 * weight.get(id(x), 0.0))
 
 
-@given(programs(), st.integers(-3, 3), st.floats(-10, 10))
-def test_sweep_is_linear_in_its_seed(case, power, seed):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
+@given(programs(wheres=True, kinked=True), st.integers(-3, 3), st.floats(-10, 10))
+def test_sweep_is_linear_in_its_seed(program, power, seed):
+    xs, made = swept(program)
     ones = [x.grad for x in xs]
     size = absolute_gradient(made[-1], xs)
     made[-1].zero_grad()
@@ -171,65 +160,85 @@ def test_sweep_is_linear_in_its_seed(case, power, seed):
         assert abs(x.grad - seed * g) <= 1e-12 * abs(seed) * s + 1e-300
 
 
-@given(programs(), st.integers(0, 100))
-def test_what_nodes_show_after_several_sweeps(case, which):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
+@given(programs(wheres=True, kinked=True))
+def test_what_nodes_show_after_several_sweeps(program):
+    xs, made = swept(program)
     once = [v.grad for v in made]
     made[-1].backward()
     for v, g in zip(made, once, strict=True):  # leaves have doubled, and nothing else
         assert v.grad == (2 * g if v.is_leaf else g)
     made[-1].zero_grad()
-    assert all(v.grad == 0.0 for v in made)
-    other = made[which % len(made)]
-    other.backward()
+    reached = set(map(id, topological_order(made[-1])))
+    assert all(v.grad == 0.0 for v in made if id(v) in reached)
+    for other in made:
+        other.backward()
     for x in xs:
         x.grad = 0.0
-    made[-1].backward()  # the sweep from elsewhere in between has left no trace
-    assert [v.grad for v in made] == once
+    made[-1].backward()  # the sweeps from elsewhere in between have left no trace
+    assert [v.grad for v in made if id(v) in reached] == [
+        g for v, g in zip(made, once, strict=True) if id(v) in reached
+    ]
 
 
-@given(programs(names=EXACT, numbers=INTEGERS, most=20))
-def test_integer_programs_are_exact(case):
-    leaves, steps = case
-    if any(abs(v) > 2**25 for v in run(steps, leaves)):
-        return
-    xs, made = swept(steps, leaves)
-    dual = [run(steps, [Dual(x, i == k) for i, x in enumerate(leaves)], dual_of)[-1] for k in range(len(leaves))]
-    assert [int(x.grad) for x in xs] == [d.slope for d in dual]
-    assert int(made[-1].data) == dual[0].value
+@given(graphs(wheres=True, kinked=True))
+def test_constants_names_and_plain_numbers_in_graphs(root):
+    order = topological_order(root)
+    root.backward()
+    once = [v.grad for v in order]
+    assert all(v.grad == 0.0 for v in order if v.is_constant)
+    adjoints = reverse_sweep(order, 1.0, lambda v: v.data)
+    weight = absolute_adjoints(root)
+    for v in order:
+        if not v.is_constant:
+            assert v.grad == pytest.approx(adjoints.get(id(v), 0.0), rel=1e-14, abs=1e-14 * weight.get(id(v), 0.0))
+    for other in order:
+        if not other.is_constant:
+            other.backward(-3.0)
+            other.zero_grad()
+    root.backward()
+    assert [v.grad for v in order] == once
+
+
+@given(programs(exact=True, nodes=20))
+def test_integer_programs_are_exact(program):
+    xs, made = swept(program)
+    n = range(len(program.inputs))
+    dual = [program.trace([Dual(x, i == k) for i, x in enumerate(program.inputs)], dual_of)[-1] for k in n]
+    assert [x.grad for x in xs] == [d.slope for d in dual]
+    assert made[-1].data == dual[0].value
 
 
 class Dual:
-    """A whole number with a whole derivative, in Python's unbounded ints."""
+    """A fraction with a derivative, in Python's unbounded whole numbers."""
 
-    def __init__(self, value, slope):
-        self.value, self.slope = int(value), int(slope)
+    def __init__(self, value, slope=0):
+        self.value, self.slope = Fraction(value), Fraction(slope)
 
 
 def dual_of(op, xs):
-    a, b = xs[0], xs[-1]
+    a, b = (x if isinstance(x, Dual) else Dual(x) for x in (xs[0], xs[-1]))
     return {
         "add": lambda: Dual(a.value + b.value, a.slope + b.slope),
         "sub": lambda: Dual(a.value - b.value, a.slope - b.slope),
         "mul": lambda: Dual(a.value * b.value, a.slope * b.value + a.value * b.slope),
         "neg": lambda: Dual(-a.value, -a.slope),
+        "identity": lambda: a,
     }[op.name]()
 
 
-@given(programs(names=EXACT, numbers=INTEGERS), st.randoms(use_true_random=False))
-def test_any_topological_order_gives_the_same(case, rng):
-    leaves, steps = case
-    xs, made = swept(steps, leaves)
+@given(programs(exact=True, nodes=20), st.randoms(use_true_random=False))
+def test_any_topological_order_gives_the_same(program, rng):
+    xs, made = swept(program)
     order = topological_order(made[-1])
     assert order[-1] is made[-1]
-    assert len(set(map(id, order))) == len(order)
+    assert len(set(map(id, order))) == len(order) == len(made)
     place = {id(v): i for i, v in enumerate(order)}
-    assert all(place[id(x)] < place[id(v)] for v in order for x in v.operands)
-    waiting = {id(v): len({id(x) for x in v.operands}) for v in order}
+    operands = {id(v): [x for x in v.operands if isinstance(x, Value)] for v in order}
+    assert all(place[id(x)] < place[id(v)] for v in order for x in operands[id(v)])
+    waiting = {id(v): len({id(x) for x in operands[id(v)]}) for v in order}
     feeds = {}
     for v in order:
-        for x in {id(x): x for x in v.operands}.values():
+        for x in {id(x): x for x in operands[id(v)]}.values():
             feeds.setdefault(id(x), []).append(v)
     ready, shuffled = [v for v in order if not waiting[id(v)]], []
     while ready:
@@ -243,16 +252,151 @@ def test_any_topological_order_gives_the_same(case, rng):
     assert [adjoints.get(id(x), 0.0) for x in xs] == [x.grad for x in xs]
 
 
-@given(programs())
-def test_copies_and_pickles_are_the_same_program(case):
-    leaves, steps = case
-    _, made = swept(steps, leaves)
+@given(programs(wheres=True, kinked=True))
+def test_copies_and_pickles_are_the_same_program(drawn):
+    _, made = swept(drawn)
     for twin in (copy.deepcopy(made[-1]), pickle.loads(pickle.dumps(made[-1]))):
         assert program(twin) == program(made[-1])
         twin.zero_grad()
         twin.backward()
         assert [v.grad for v in topological_order(twin)] == [v.grad for v in topological_order(made[-1])]
         assert made[-1].grad == 1.0
+
+
+# Random programs: functions. -----------------------------------------------------------------------------------------
+# What holds for the derivatives of all functions, with == where the numbers are whole.
+
+WHOLE = programs(exact=True, inputs=st.just([3.0, -3.0]))  # exact wherever no input is larger
+
+
+def whole(n):
+    return st.lists(st.integers(-3, 3).map(float), min_size=n, max_size=n)
+
+
+@given(WHOLE, WHOLE, whole(2))
+def test_sums_and_multiples(f, g, x):
+    # The programs are polynomials, so they take any whole numbers.
+    df, dg = grad(f)(x), grad(g)(x)
+    assert grad(lambda x: f(x) + g(x))(x) == [a + b for a, b in zip(df, dg, strict=True)]
+    assert grad(lambda x: f(x) - g(x))(x) == [a - b for a, b in zip(df, dg, strict=True)]
+    assert grad(lambda x: -4.0 * f(x))(x) == [-4.0 * a for a in df]
+
+
+@given(WHOLE, WHOLE, whole(2))
+def test_products_and_quotients(f, g, x):
+    a, b, df, dg = f(x), g(x), grad(f)(x), grad(g)(x)
+    product = grad(lambda x: f(x) * g(x))(x)
+    for p, s, t in zip(product, df, dg, strict=True):
+        assert abs(p - (a * t + b * s)) <= 1e-15 * (abs(a * t) + abs(b * s))
+    quotient = grad(lambda x: f(x) / (1.0 + g(x) * g(x)))(x)
+    for q, s, t in zip(quotient, df, dg, strict=True):
+        size = 1.0 + b * b
+        true = s / size - 2.0 * a * b * t / size / size
+        assert abs(q - true) <= 1e-14 * (abs(s) + 2.0 * abs(a * b * t) / size) / size
+
+
+@given(programs(inputs=2, nodes=6), st.data())
+def test_compositions(inner, data):
+    y = inner(inner.point)
+    outer = data.draw(programs(inputs=st.just([y, inner.point[0]]), nodes=6))
+    both = grad(lambda x: outer([inner(x), x[0]]))(inner.point)
+    by_y, by_x = grad(outer)(outer.point)
+    for k, d in enumerate(grad(inner)(inner.point)):
+        xs = [Value(x) for x in inner.point]
+        size = absolute_gradient(outer([inner(xs), xs[0]]), xs)[k]
+        assert abs(both[k] - (by_y * d + by_x * (k == 0))) <= 1e-12 * size + 1e-15
+
+
+@given(programs(exact=True, nodes=20), st.data())
+def test_an_input_that_is_a_sum_of_two(f, data):
+    n = len(f.inputs)
+    parts = data.draw(whole(n))
+    rest = [x - p for x, p in zip(f.point, parts, strict=True)]
+    both = grad(lambda x: f([a + b for a, b in zip(x[:n], x[n:], strict=True)]))(parts + rest)
+    assert both == grad(f)(f.point) * 2
+
+
+NOTHING = [
+    lambda x: ops.identity(x),
+    lambda x: x + 0.0,
+    lambda x: x - 0.0,
+    lambda x: 1.0 * x,
+    lambda x: x / 1.0,
+    lambda x: ops.neg(ops.neg(x)),
+    lambda x: (x + x) * 0.5,
+    lambda x: ag.sum([x]),
+    lambda x: ag.where(True, x, x * x),
+]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@given(st.data())
+def test_inserted_identities_change_nothing(exact, data):
+    f = data.draw(programs(exact=True) if exact else programs(kinked=True, wheres=True))
+    kinds = iter(data.draw(st.lists(st.sampled_from(range(len(NOTHING))), max_size=20)))
+
+    def inserted(op, xs):
+        return op_call(op, [NOTHING[next(kinds, 0)](x) if isinstance(x, Value) else x for x in xs])
+
+    leaves = [Value(x) for x in f.point]
+    f.trace(leaves, inserted)[-1].backward()
+    xs, made = swept(f)
+    for leaf, x, size in zip(leaves, xs, absolute_gradient(made[-1], xs), strict=True):
+        assert abs(leaf.grad - x.grad) <= (0.0 if exact else 1e-13 * size)
+
+
+def op_call(op, xs):
+    """A row with the arguments of a program's step."""
+    if op.arity > 0:
+        return op(*xs)
+    return op(xs[: len(xs) // 2], xs[len(xs) // 2 :]) if op is ops.dot else op(xs)
+
+
+@given(programs(exact=True, nodes=8))
+def test_duplicated_and_shared_subexpressions(f):
+    n = len(f.inputs)
+
+    def unshared(place, leaves):
+        """The result of a place, computed anew from the leaves wherever it is used."""
+        if place < n:
+            return leaves[place]
+        step = f.steps[place - n]
+        return op_call(step.op, [unshared(x, leaves) if isinstance(x, int) else x for x in step.operands])
+
+    def tree(leaves):
+        return functools.reduce(lambda a, b: a + b, [unshared(i, leaves) for i in f.sinks])
+
+    assert grad(tree)(f.point) == grad(f)(f.point)
+    assert tree(f.point) == f(f.point)
+    # A new leaf for every use of an input: the gradient is the sum over its uses.
+    uses = []
+
+    def fresh(place):
+        if place < n:
+            uses.append((place, Value(f.point[place])))
+            return uses[-1][1]
+        step = f.steps[place - n]
+        return op_call(step.op, [fresh(x) if isinstance(x, int) else x for x in step.operands])
+
+    functools.reduce(lambda a, b: a + b, map(fresh, f.sinks)).backward()
+    total = [0.0] * n
+    for place, leaf in uses:
+        total[place] += leaf.grad
+    assert total == grad(f)(f.point)
+
+
+@given(programs(kinked=True, wheres=True), st.integers(0, 3), st.floats(-3, 3))
+def test_unused_inputs_have_derivative_zero(f, place, unused):
+    place = min(place, len(f.inputs))
+    drop = lambda x: x[:place] + x[place + 1 :]
+    longer = [*f.point[:place], unused, *f.point[place:]]
+    found = grad(lambda x: f(drop(x)))(longer)
+    assert found[place] == 0.0
+    assert drop(found) == grad(f)(f.point)
+    rows = hessian(lambda x: f(drop(x)))(longer) if len(f.steps) < 6 else []
+    assert all(row[place] == 0.0 for row in rows)
+    assert not any(map(any, rows[place : place + 1]))
+    assert jvp(lambda x: f(drop(x)), longer, [float(i == place) for i in range(len(longer))])[1] == 0.0
 
 
 # micrograd's programs. ----------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Gradient-flow diagrams, tables and verdicts of scalar graphs and neuron nets. The front door: names only."""
+"""Gradient-flow diagrams, tables and verdicts of scalar graphs and neuron nets. The front door: names only.
+
+For pytest, which would rewrite the assertions of a distribution that brings a plugin: PYTEST_DONT_REWRITE.
+"""
 
 from visualize.diagrams import Diagram, draw
 from visualize.engines import EngineError, EngineTimeoutError

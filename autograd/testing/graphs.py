@@ -289,18 +289,21 @@ class _ExactNet:
     """The equations of a net on mpmath numbers: (3) and (4) of the source document, sample by sample."""
 
     def __init__(self, net: Any, rows: list[list[float]], targets: list[list[float]], formula: Any) -> None:
-        self.rows, self.targets, self.formula = rows, targets, formula
-        self.weights, self.biases = net.weights.tolist(), net.biases.tolist()
-        self.inputs, self.outputs = net.inputs.tolist(), net.outputs.tolist()
+        from mpmath import mpf
+
+        self.targets, self.formula = targets, formula
+        self.outputs = net.outputs.tolist()
         self.sigmas = [None if s is None else s.function for s in net.activations]
-        source, target = net.source.tolist(), net.target.tolist()
-        self.into: list[list[tuple[int, int]]] = [[] for _ in self.sigmas]
-        for e, (s, t) in enumerate(zip(source, target, strict=True)):
-            self.into[t].append((e, s))
-        self.target = target
+        self.rows = [dict(zip(net.inputs.tolist(), map(mpf, row), strict=True)) for row in rows]
+        self.biases = list(map(mpf, net.biases.tolist()))
+        self.source, self.target = net.source.tolist(), net.target.tolist()
+        self.into: list[list[tuple[Any, int]]] = [[] for _ in self.sigmas]
+        for s, t, w in zip(self.source, self.target, net.weights.tolist(), strict=True):
+            self.into[t].append((mpf(w), s))
         level = net.level.tolist()
         self.order = sorted(range(len(self.sigmas)), key=lambda i: level[i])
         self.known: dict[Any, list[Any]] = {}
+        self.fed: dict[int, list[int]] = {}
 
     def loss(self) -> Any:
         """Return the mean loss."""
@@ -308,52 +311,58 @@ class _ExactNet:
 
     def by_weight(self, e: int) -> Callable[[Any], Any]:
         """Return the mean loss as a function of the change of one weight."""
-        return lambda t: self._mean([self._sample(n, self.target[e], t, e) for n in range(len(self.rows))])
+        s, t = self.source[e], self.target[e]
+        return lambda d: self._mean([self._sample(n, t, d * self._phi(n)[s]) for n in range(len(self.rows))])
 
     def by_bias(self, i: int) -> Callable[[Any], Any]:
         """Return the mean loss as a function of the change of one bias."""
-        return lambda t: self._mean([self._sample(n, i, t) for n in range(len(self.rows))])
+        return lambda d: self._mean([self._sample(n, i, d) for n in range(len(self.rows))])
 
     def by_activation(self, i: int, n: int) -> Callable[[Any], Any]:
         """Return the loss of one sample as a function of the change of one pre-activation."""
-        return lambda t: self._sample(n, i, t)
+        return lambda d: self._sample(n, i, d)
 
     def _mean(self, losses: list[Any]) -> Any:
         from mpmath import mp
 
         return mp.fsum(losses) / len(losses)
 
-    def _sample(self, n: int, moved: int = -1, t: Any = 0, weight: int = -1) -> Any:
-        """Return the loss of sample n, with neuron `moved` (through one weight, or its whole a) changed by t."""
-        from mpmath import mp, mpf
+    def _sample(self, n: int, moved: int = -1, d: Any = 0) -> Any:
+        """Return the loss of sample n with the pre-activation of one neuron moved by d."""
+        phi = self._phi(n)
+        if d:
+            phi = phi[:]
+            for i in self._downstream(moved):
+                phi[i] = self._neuron(n, i, phi, d if i == moved else 0)
+        return Exact.lift(self.formula([Exact(phi[i]) for i in self.outputs], self.targets[n]))
+
+    def _phi(self, n: int) -> list[Any]:
+        """Return every output of a sample, at the working precision."""
+        from mpmath import mp
 
         key = (mp.prec, n)
         if key not in self.known:
-            self.known[key] = self._forward(n, [None] * len(self.sigmas), set(range(len(self.sigmas))), -1, mpf(0), -1)
-        phi = self.known[key]
-        if t and moved >= 0:
-            touched = {moved}
+            phi: list[Any] = [None] * len(self.sigmas)
             for i in self.order:
-                if any(s in touched for _, s in self.into[i]):
-                    touched.add(i)
-            phi = self._forward(n, phi[:], touched, moved, t, weight)
-        y = self.formula([Exact(phi[i]) for i in self.outputs], self.targets[n])
-        return Exact.lift(y)
+                phi[i] = self._neuron(n, i, phi, 0)
+            self.known[key] = phi
+        return self.known[key]
 
-    def _forward(self, n: int, phi: list[Any], touched: set[int], moved: int, t: Any, weight: int) -> list[Any]:
-        from mpmath import mpf
+    def _neuron(self, n: int, i: int, phi: list[Any], d: Any) -> Any:
+        from mpmath import mp
 
-        for i in self.order:
-            if i not in touched:
-                continue
-            sigma = self.sigmas[i]
-            if sigma is None:
-                a = mpf(self.rows[n][self.inputs.index(i)])
-            else:
-                a = mpf(self.biases[i])
-                for e, s in self.into[i]:
-                    a += (mpf(self.weights[e]) + (t if e == weight else 0)) * phi[s]
-            if i == moved and weight < 0:
-                a += t
-            phi[i] = a if sigma is None else Exact.lift(sigma(Exact(a)))
-        return phi
+        sigma = self.sigmas[i]
+        if sigma is None:
+            return self.rows[n][i] + d
+        a = mp.fdot((w, phi[s]) for w, s in self.into[i]) + self.biases[i] + d
+        return Exact.lift(sigma(Exact(a)))
+
+    def _downstream(self, moved: int) -> list[int]:
+        """Return a neuron and those that it feeds, directly or not, in order."""
+        if moved not in self.fed:
+            fed = {moved}
+            for i in self.order:
+                if not fed.isdisjoint(s for _, s in self.into[i]):
+                    fed.add(i)
+            self.fed[moved] = [i for i in self.order if i in fed]
+        return self.fed[moved]
