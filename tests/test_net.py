@@ -360,6 +360,17 @@ def test_blocks_of_samples_add_up(case):
     assert net.delta.shape == (len(net), len(many))
 
 
+def test_blocks_of_samples_have_their_own_targets(monkeypatch):
+    net = Net.layered([2, 3, 1], seed=1)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    value, gradient = net.loss_and_gradient(x, y)
+    monkeypatch.setattr(net_module, "block_size", lambda n, samples: 5)
+    again, same = net.loss_and_gradient(x, y)
+    close(again, value)
+    close(same, gradient)
+
+
 def test_sweeps_do_not_add_up_and_a_second_is_the_same():
     net = Net.random(3, 10, 2, seed=5)
     net.forward(np.ones((4, 3)))

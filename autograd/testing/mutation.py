@@ -284,29 +284,28 @@ def mutation_score(
     say = progress or (lambda line: None)
     outcomes: dict[int, Outcome] = {}
     notes: list[str] = []
-    folder = Path(tempfile.mkdtemp(prefix="mutants-"))
-    crew = _Crew(folder, packages, min(jobs, len(listed)), say)
-    try:
-        _copy(home, crew.clean, wanted, extensions)
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
+        clean = Path(folder, "clean")
+        _copy(home, clean, wanted, extensions)
+        crew = _Crew(Path(folder), clean, packages, min(jobs, len(listed)), say)
         say(f"{len(listed)} mutant{'s' * (len(listed) != 1)}; first the tests without any")
-        suite = _Command(tests, crew, timeout) if isinstance(tests, str) else _Pytest(tests, crew, timeout)
-        notes += suite.prepare(listed)
-        running = {crew.start(suite.outcome, m, texts[i]): i for i, m in enumerate(listed)}
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                i = running.pop(future)
-                outcomes[i] = x = future.result()
-                how = f"  by {x.how}" if x.verdict == "killed" else f"  {x.how}" if x.how else ""
-                count = f"[{len(outcomes)}/{len(listed)}]"
-                verdict = x.verdict.upper() if x.verdict != "killed" else x.verdict
-                say(f"{count:>9} {verdict:8} {x.seconds:5.1f} s  {x.mutant.name}{how}")
-    except KeyboardInterrupt:
-        notes.append("stopped by Ctrl-C")
-    finally:
-        with _undisturbed():
+        try:
+            suite = _Command(tests, crew, timeout) if isinstance(tests, str) else _Pytest(tests, crew, timeout)
+            notes += suite.prepare(listed)
+            running = {crew.start(suite.outcome, m, texts[i]): i for i, m in enumerate(listed)}
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    i = running.pop(future)
+                    outcomes[i] = x = future.result()
+                    how = f"  by {x.how}" if x.verdict == "killed" else f"  {x.how}" if x.how else ""
+                    count = f"[{len(outcomes)}/{len(listed)}]"
+                    verdict = x.verdict.upper() if x.verdict != "killed" else x.verdict
+                    say(f"{count:>9} {verdict:8} {x.seconds:5.1f} s  {x.mutant.name}{how}")
+        except KeyboardInterrupt:
+            notes.append("stopped by Ctrl-C")
+        finally:
             crew.stop()
-            shutil.rmtree(folder, ignore_errors=True)
     ordered = tuple(outcomes[i] for i in sorted(outcomes))
     return Score(ordered, len(listed), time.perf_counter() - begin, tuple(notes))
 
@@ -623,9 +622,11 @@ def _red(result: _Result) -> MutationError:
 class _Crew:
     """The folder of a run, with threads that run tests on copies in it, each with a process to do so."""
 
-    def __init__(self, folder: Path, packages: Sequence[str], jobs: int, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, folder: Path, clean: Path, packages: Sequence[str], jobs: int, say: Callable[[str], object]
+    ) -> None:
         self.folder = folder
-        self.clean = folder / "clean"
+        self.clean = clean
         self.say = say
         #: Folders to import from, and the names under test.
         self.paths = list(dict.fromkeys(Path(p).parent.as_posix() for p in packages))
@@ -767,8 +768,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    with _undisturbed():
-        print(score, flush=True)
+    print(score, flush=True)
     if score.interrupted:
         return 130
     return 2 if score.errors else int(score.share < given.at_least)
@@ -791,27 +791,13 @@ def _root(catalogue: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _signals(handler: Any, *which: signal.Signals) -> Iterator[None]:
-    """Handle signals so for a while; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in which}
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """A polite end from outside cleans up like one from the keyboard."""
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-def _sigterm_as_ctrl_c() -> contextlib.AbstractContextManager[None]:
-    """A polite end from outside cleans up like one from the keyboard."""
-    return _signals(signal.default_int_handler, signal.SIGTERM)
-
-
-def _undisturbed() -> contextlib.AbstractContextManager[None]:
-    """Who presses Ctrl-C again wants it to end, not to leave its files behind."""
-    return _signals(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM)
+        signal.signal(signal.SIGTERM, old)
 
 
 if __name__ == "__main__":
