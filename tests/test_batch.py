@@ -177,6 +177,23 @@ def test_a_lane_not_taken_passes_nothing_on_whatever_the_adjoint():
     assert slopes.tolist() == [1.0, 1.0, 1.75]
 
 
+def test_comparisons_at_a_tie_and_conditions_of_any_sign():
+    x = np.array([1.0, 2.0, 3.0])
+    for condition, taken in (
+        (lambda v: v >= 2.0, [0, 1, 1]),
+        (lambda v: v > 2.0, [0, 0, 1]),
+        (lambda v: v <= 2.0, [1, 1, 0]),
+        (lambda v: v < 2.0, [1, 0, 0]),
+        (lambda v: v == 2.0, [0, 1, 0]),
+        (lambda v: v != 2.0, [1, 0, 1]),
+    ):
+        values, (slopes,) = differentiate(lambda v, condition=condition: ops.where(condition(v), v * 10.0, v), x)
+        assert values.tolist() == [v * (10.0 if t else 1.0) for v, t in zip(x, taken, strict=True)]
+        assert slopes.tolist() == [10.0 if t else 1.0 for t in taken]
+    chosen = ops.where(np.array([-1.0, 0.0, 2.0]), np.array([1.0, 1.0, 1.0]), np.array([5.0, 5.0, 5.0]))
+    assert chosen.tolist() == [1.0, 5.0, 1.0]  # as for a float, whatever is not 0 is true
+
+
 def test_conditions_combine():
     x = np.array([-1.0, 0.25, 2.0])
     values, _ = differentiate(lambda v: where(~(v > 0) | (v > 1), 1.0 * v, 7.0), x)
