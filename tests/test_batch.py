@@ -177,7 +177,7 @@ def test_a_lane_not_taken_passes_nothing_on_whatever_the_adjoint():
     assert slopes.tolist() == [1.0, 1.0, 1.75]
 
 
-def test_comparisons_at_a_tie_and_conditions_of_any_sign():
+def test_conditions_at_ties_and_of_numbers():
     x = np.array([1.0, 2.0, 3.0])
     for condition, taken in (
         (lambda v: v >= 2.0, [0, 1, 1]),
