@@ -177,21 +177,32 @@ def test_a_lane_not_taken_passes_nothing_on_whatever_the_adjoint():
     assert slopes.tolist() == [1.0, 1.0, 1.75]
 
 
-def test_conditions_at_ties_and_of_numbers():
-    x = np.array([1.0, 2.0, 3.0])
-    for condition, taken in (
-        (lambda v: v >= 2.0, [0, 1, 1]),
-        (lambda v: v > 2.0, [0, 0, 1]),
-        (lambda v: v <= 2.0, [1, 1, 0]),
-        (lambda v: v < 2.0, [1, 0, 0]),
-        (lambda v: v == 2.0, [0, 1, 0]),
-        (lambda v: v != 2.0, [1, 0, 1]),
-    ):
-        values, (slopes,) = differentiate(lambda v, condition=condition: ops.where(condition(v), v * 10.0, v), x)
-        assert values.tolist() == [v * (10.0 if t else 1.0) for v, t in zip(x, taken, strict=True)]
-        assert slopes.tolist() == [10.0 if t else 1.0 for t in taken]
-    chosen = ops.where(np.array([-1.0, 0.0, 2.0]), np.array([1.0, 1.0, 1.0]), np.array([5.0, 5.0, 5.0]))
-    assert chosen.tolist() == [1.0, 5.0, 1.0]  # as for a float, whatever is not 0 is true
+@pytest.mark.parametrize(
+    ("f", "slopes"),
+    [
+        (lambda v: where(v >= 1.0, 3.0 * v, v), [1.0, 3.0, 3.0]),
+        (lambda v: where(v > 1.0, 3.0 * v, v), [1.0, 1.0, 3.0]),
+        (lambda v: where(v <= 1.0, 3.0 * v, v), [3.0, 3.0, 1.0]),
+        (lambda v: where(v < 1.0, 3.0 * v, v), [3.0, 1.0, 1.0]),
+        (lambda v: where(v == 1.0, 3.0 * v, v), [1.0, 3.0, 1.0]),
+        (lambda v: where(v != 1.0, 3.0 * v, v), [3.0, 1.0, 3.0]),
+        (lambda v: where(np.array([-1.0, 0.0, 2.0]), 3.0 * v, v), [3.0, 1.0, 3.0]),
+    ],
+)
+def test_conditions_at_ties_and_of_numbers(f, slopes):
+    assert differentiate(f, np.array([0.0, 1.0, 2.0]))[1][0].tolist() == slopes
+
+
+def test_two_uses_that_are_both_absent_are_exactly_0():
+    _, (slopes,) = differentiate(lambda v: where(v > 0, v, 0.0) + ops.relu(v), np.array([-1.0, 2.0]))
+    assert slopes.tolist() == [0.0, 2.0]
+
+
+def test_logsumexp_of_lanes_whose_exponentials_overflow():
+    x = np.array([1000.0, -1000.0])
+    values, (a, b) = differentiate(lambda a, b: ag.logsumexp([a, b]), x, x)
+    assert values.tolist() == (x + math.log(2.0)).tolist()
+    assert a.tolist() == b.tolist() == pytest.approx([0.5, 0.5], rel=1e-12)
 
 
 def test_conditions_combine():

@@ -360,17 +360,6 @@ def test_blocks_of_samples_add_up(case):
     assert net.delta.shape == (len(net), len(many))
 
 
-def test_blocks_of_samples_have_their_own_targets(monkeypatch):
-    net = Net.layered([2, 3, 1], seed=1)
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
-    value, gradient = net.loss_and_gradient(x, y)
-    monkeypatch.setattr(net_module, "block_size", lambda n, samples: 5)
-    again, same = net.loss_and_gradient(x, y)
-    close(again, value)
-    close(same, gradient)
-
-
 def test_sweeps_do_not_add_up_and_a_second_is_the_same():
     net = Net.random(3, 10, 2, seed=5)
     net.forward(np.ones((4, 3)))
@@ -1071,3 +1060,53 @@ def test_a_refused_neuron_leaves_the_net_as_it_was():
         assert net.names == ["x"]
     net.neuron("h", sources={"x": 2.0}, activation="linear")
     assert net.predict([3.0]).tolist() == [6.0]
+
+
+def test_padding_never_meets_the_first_unit():
+    net = Net()
+    net.neuron("huge", "exp", {"x": 1.0})
+    net.input("x")
+    net.neuron("h", "linear", {"x": 1.0})
+    net.neuron("wide", "linear", {"h": 1.0, "x": 1.0, "huge": 0.5})
+    net.neuron("narrow", "linear", {"h": 1.0}, output=True)
+    assert net.forward([1000.0]) == [1000.0]  # 0 * exp(1000) would be nan
+
+
+def test_formulas_of_one_name_are_told_apart():
+    net = Net.from_edges(
+        [("x", "a", 1.0), ("x", "b", 1.0), ("a", "y", 1.0), ("b", "y", 1.0)],
+        activations={"a": lambda a: a * a, "b": lambda a: -a},
+    )
+    assert net.activation_names[1:3] == ["formula", "formula"]
+    assert net.forward([3.0]) == [9.0 - 3.0]
+    net.sweep([5.0])
+    assert net["x"].delta == 2.0 * (6.0 - 1.0)
+
+
+def test_a_change_of_a_bias_after_forward_is_noticed():
+    net = two()
+    net.forward([1.0, 2.0])
+    net["y"].bias += 1.0
+    with pytest.raises(RuntimeError, match="changed since"):
+        net.sweep([1.0])
+
+
+def test_matrix_form_of_dead_relus_is_exactly_0():
+    net = Net.layered([2, 3, 1], activation="relu", init=-1.0)
+    _, gradient = net.matrix_gradient([[1.0, 2.0]], [1.0])
+    assert not any(part.any() for part in gradient[0])
+
+
+def test_blocks_of_samples_have_their_own_targets():
+    net, rng = Net.random(3, 10, 2, seed=5), np.random.default_rng(0)
+    x, y = rng.normal(size=(700, 3)), rng.normal(size=(700, 2))  # more than one block of 512
+    parts = [net.loss_and_gradient(x[i : i + 100], y[i : i + 100]) for i in range(0, 700, 100)]
+    value, gradient = net.loss_and_gradient(x, y)
+    close(value, np.mean([v for v, _ in parts]))
+    close(gradient, np.mean([g for _, g in parts], axis=0))
+    net.forward(x)
+    close(net.sweep(y), value)
+    delta = net.delta[:, 600:]
+    net.forward(x[600:])
+    net.sweep(y[600:])
+    close(net.delta, delta)

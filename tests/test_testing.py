@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd import Net, ops
-from autograd.testing import GradientError, check_gradient, check_graph, check_net, check_op
+from autograd.testing import GradientError, check_gradient, check_graph, check_net, check_op, rows
 
 
 def rosenbrock(x):
@@ -555,3 +555,29 @@ def test_reports_read_well():
     long = check_gradient(lambda x: ag.sum(x), [1.0] * 50, gradient=[0.0] * 50, raise_=False)
     assert "and 38 more" in str(long)
     assert max(map(len, str(long).splitlines())) < 400
+
+
+def test_what_small_steps_contradict_is_not_believed():
+    steep = lambda x: 4.0 * x if abs(x) < 1e-5 else x
+    assert verdict(steep, 0.0, gradient=4.0, oracle="differences") == "ok"
+    assert verdict(steep, 0.0, gradient=1.0, oracle="differences") == "wrong"
+
+
+def test_check_op_finds_arrays_that_go_their_own_way(monkeypatch):
+    from autograd import batch
+
+    monkeypatch.setitem(batch._UFUNC, "tanh", "sinh")
+    report = check_op(ops.tanh, raise_=False)
+    assert {x.mode for x in report.wrong} == {"array"}
+
+
+class Swept(ag.Value):
+    """A node whose grad is off by half."""
+
+    grad = property(lambda self: 1.5 * ag.Value.grad.__get__(self))
+
+
+def test_check_op_finds_a_sweep_that_goes_its_own_way(monkeypatch):
+    monkeypatch.setattr(rows, "Value", Swept)
+    report = check_op(ops.tanh, raise_=False)
+    assert {x.mode for x in report.wrong} == {"backward"}

@@ -1014,3 +1014,12 @@ def test_a_sequence_is_one_argument():
             row(np.ones((2, 3)), 0)
     with pytest.raises(TypeError, match="two sequences"):
         ag.dot(np.eye(2), np.ones((2, 2)))
+
+
+def test_a_pickle_keeps_the_numbers_of_a_program_apart():
+    x = Value(5.0)
+    y = (2.0 * x + 3.0) / 7.0
+    twin = pickle.loads(pickle.dumps(y))
+    assert program(twin) == program(y)
+    twin.backward()
+    assert topological_order(twin)[0].grad == 2.0 / 7.0

@@ -140,8 +140,9 @@ def _at_a_point(
         slope = Slope(float(true), 0.0)
     where = f"at {_shown(xs)}"
 
-    def held(what: str, mode: str, claim: float, truth: Slope, moves: Sequence[float]) -> Finding:
-        rounding = 64.0 * max((abs(m - claim) for m in moves if math.isfinite(m)), default=0.0)
+    def held(what: str, mode: str, claim: float, truth: Slope, here: float, moves: Sequence[float]) -> Finding:
+        # How far the float result here moves with its arguments' last places; the claim has no say in that.
+        rounding = 64.0 * max((abs(m - here) for m in moves if math.isfinite(m)), default=0.0)
         unit = math.ulp(max(abs(truth.value), _TINY)) if math.isfinite(truth.value) else math.inf
         error = abs(claim - truth.value) / unit if math.isfinite(claim) else 0.0
         found = judge(f"{what} {where}", mode, claim, truth, rounding + 64.0 * 5e-324)
@@ -152,7 +153,7 @@ def _at_a_point(
         return found
 
     near = list(_neighbours(xs))
-    findings = [held("value", "float", y, slope, [op.call(list(n)) for n in near])]
+    findings = [held("value", "float", y, slope, y, [op.call(list(n)) for n in near])]
     if not math.isfinite(y):
         return findings
     places = [k for k in range(len(xs)) if not (op is ops.where and k == 0)]
@@ -173,7 +174,8 @@ def _at_a_point(
         phi = partial(_line, spec, xs, k)
         truth = exact_slope(phi, step_scale(xs, k), digits, max(map(abs, (1.0, y, *xs))), list(claims.values()))
         moves = [slopes[k] for slopes in near_slopes]
-        findings += [held(f"partial {k}", way, claim, truth, moves) for way, claim in claims.items()]
+        here = ways["float"][k]
+        findings += [held(f"partial {k}", way, claim, truth, here, moves) for way, claim in claims.items()]
         if order < 2 or not truth.is_smooth or len(xs) > 4 or not all(x == 0 or 1e-30 < abs(x) < 1e30 for x in xs):
             continue
         spread, _ = conditioning(first[k], nodes)
