@@ -38,7 +38,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograd.testing._runs import BROKEN, CAN_FORK, Forks, Processes, Stopped
+from autograd.testing._runs import CAN_FORK, Forks, Processes, Stopped
 
 # What one states, and what comes out. --------------------------------------------------------------------------------
 
@@ -444,8 +444,6 @@ class _Result(NamedTuple):
         """Say how it failed."""
         if self.code is None:
             return f"a run that hung: stopped after {self.seconds:.0f} s"
-        if self.code == BROKEN:
-            return "a run that could not be made or was ended from outside"
         if self.code < 0:
             return f"a crash: the tests ended by the signal {-self.code}"
         return str(self.seen.get("failed") or f"the exit status {self.code}")
@@ -586,9 +584,8 @@ class _Pytest:
             return Outcome(mutant, "survived", "", spent)
         if result.code is None or result.code in (0, 1, 2) or result.code < 0:  # 2: a KeyboardInterrupt in a test
             return Outcome(mutant, "killed", result.story(), spent)
-        how = result.story() if result.code == BROKEN else f"pytest ended with the status {result.code}"
         last = (result.log.strip() or "no output").splitlines()[-1]
-        return Outcome(mutant, "error", f"{how}: {last}", spent)
+        return Outcome(mutant, "error", f"pytest ended with the status {result.code}: {last}", spent)
 
     def _try(self, tests: Sequence[str], usual: _Usual, folder: Path) -> _Result:
         request = {"pytest": [*tests, "--tb=no", "--maxfail=1"], "shrink": usual.shrink}
