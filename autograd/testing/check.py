@@ -700,9 +700,8 @@ def _second_rounding(truth: _Truth, v: Sequence[float]) -> list[float]:
     if truth.root is None or truth.root.is_constant:
         return [0.0] * len(v)
     with recording():
-        leaves, root = truth.subject.graph()
-        seeds = {id(x): e for x, e in zip(leaves, v, strict=True)}
-        tangent = forward_sweep(topological_order(root), seeds, lambda node: node).get(id(root), 0.0)
+        seeds = {id(x): e for x, e in zip(truth.leaves, v, strict=True)}
+        tangent = forward_sweep(topological_order(truth.root), seeds, lambda node: node).get(id(truth.root), 0.0)
     if not isinstance(tangent, Value) or tangent.is_constant:
         return [0.0] * len(v)
-    return conditioning(tangent, leaves)[0]
+    return conditioning(tangent, truth.leaves)[0]

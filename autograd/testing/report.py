@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,7 +172,7 @@ def judge(path: str, mode: str, claimed: float, slope: Slope, rounding: float = 
         sides = [s for s in (slope.left, slope.right) if not math.isnan(s)]
         inside = min(sides) - tolerance <= claimed <= max(sides) + tolerance
         note = "one side is outside the domain" if slope.kind == "edge" else ""
-        return finding("subgradient" if inside else "wrong", note or "" if inside else "outside of both slopes")
+        return finding("subgradient", note) if inside else finding("wrong", "outside of both slopes")
     off = abs(claimed - slope.value)
     size = max(abs(slope.value), slope.size)
     known = slope.error <= DECIDED * size
@@ -186,9 +185,3 @@ def judge(path: str, mode: str, claimed: float, slope: Slope, rounding: float = 
     if off > tolerance:
         return finding("wrong")
     return finding("ok" if tolerance <= DECIDED * size else "undecidable")
-
-
-def worst(findings: Iterable[Finding]) -> str:
-    """Return the worst verdict."""
-    verdicts = {x.verdict for x in findings}
-    return next((v for v in VERDICTS if v in verdicts), "ok")

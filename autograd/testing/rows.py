@@ -18,8 +18,6 @@ from autograd.testing.oracles import Slope, exact_curvature, exact_slope, step_s
 from autograd.testing.report import VERDICTS, Finding, Report, judge
 from autograd.value import Value
 
-_ULP = 2.0**-53
-_LARGEST = math.ldexp(1.0 - _ULP, 1024)
 #: Below this, numbers are so short that their last place says nothing about a formula.
 _TINY = 64.0 * math.ldexp(1.0, -1022)
 
