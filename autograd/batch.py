@@ -120,7 +120,7 @@ def _object(x: Any) -> NDArray[np.object_]:
     return cell
 
 
-class Column:
+class Column(ops.Operators):
     """A node whose number is an array, one element per sample; made by `differentiate`."""
 
     __slots__ = ("data", "op", "operands", "tape")
@@ -143,20 +143,6 @@ class Column:
     def __bool__(self) -> bool:
         raise TypeError(_BRANCH)
 
-    __add__ = lambda a, b: ops.add(a, b)
-    __radd__ = lambda a, b: ops.add(b, a)
-    __sub__ = lambda a, b: ops.sub(a, b)
-    __rsub__ = lambda a, b: ops.sub(b, a)
-    __mul__ = lambda a, b: ops.mul(a, b)
-    __rmul__ = lambda a, b: ops.mul(b, a)
-    __truediv__ = lambda a, b: ops.div(a, b)
-    __rtruediv__ = lambda a, b: ops.div(b, a)
-    __pow__ = lambda a, b: ops.pow(a, b)
-    __rpow__ = lambda a, b: ops.pow(b, a)
-    __mod__ = lambda a, b: ops.mod(a, b)
-    __rmod__ = lambda a, b: ops.mod(b, a)
-    __neg__ = lambda a: ops.neg(a)
-    __abs__ = lambda a: ops.abs(a)
     __lt__ = lambda a, b: Condition(a.data < _data(b))
     __le__ = lambda a, b: Condition(a.data <= _data(b))
     __gt__ = lambda a, b: Condition(a.data > _data(b))

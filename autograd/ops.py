@@ -256,6 +256,27 @@ logsumexp = row("logsumexp", special.logsumexp, lambda xs, y: [exp(x - y) for x 
                 exact=lambda m, xs: m.log(m.fsum(m.exp(x) for x in xs)), note="of an empty sequence -inf")
 
 
+class Operators:
+    """Python's operators as rows: base of types of number that the rows take through `register`."""
+
+    __slots__ = ()
+
+    __add__ = lambda a, b: add(a, b)
+    __radd__ = lambda a, b: add(b, a)
+    __sub__ = lambda a, b: sub(a, b)
+    __rsub__ = lambda a, b: sub(b, a)
+    __mul__ = lambda a, b: mul(a, b)
+    __rmul__ = lambda a, b: mul(b, a)
+    __truediv__ = lambda a, b: div(a, b)
+    __rtruediv__ = lambda a, b: div(b, a)
+    __pow__ = lambda a, b: pow(a, b)
+    __rpow__ = lambda a, b: pow(b, a)
+    __mod__ = lambda a, b: mod(a, b)
+    __rmod__ = lambda a, b: mod(b, a)
+    __neg__ = lambda a: neg(a)
+    __abs__ = lambda a: abs(a)
+
+
 def conventions() -> str:
     """Return the rows of this file as a Markdown table: operation, derivatives, conventions at kinks and edges."""
     import ast

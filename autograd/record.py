@@ -123,7 +123,7 @@ def _simpler(op: Op, operands: Sequence[Any]) -> Any:
     return None
 
 
-class Symbol:
+class Symbol(ops.Operators):
     """A number of a function that is being recorded.
 
     Attributes:
@@ -138,56 +138,14 @@ class Symbol:
     def __init__(self, recording: Recording, op: Op | None, operands: tuple[Any, ...], here: float) -> None:
         self.recording, self.op, self.operands, self.here = recording, op, operands, here
 
-    def __add__(self, other: Any) -> Any:
-        return _apply(ops.add, (self, other))
-
-    def __radd__(self, other: Any) -> Any:
-        return _apply(ops.add, (other, self))
-
-    def __sub__(self, other: Any) -> Any:
-        return _apply(ops.sub, (self, other))
-
-    def __rsub__(self, other: Any) -> Any:
-        return _apply(ops.sub, (other, self))
-
-    def __mul__(self, other: Any) -> Any:
-        return _apply(ops.mul, (self, other))
-
-    def __rmul__(self, other: Any) -> Any:
-        return _apply(ops.mul, (other, self))
-
-    def __truediv__(self, other: Any) -> Any:
-        return _apply(ops.div, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _apply(ops.div, (other, self))
-
-    def __pow__(self, other: Any) -> Any:
-        return _apply(ops.pow, (self, other))
-
-    def __rpow__(self, other: Any) -> Any:
-        return _apply(ops.pow, (other, self))
-
-    def __mod__(self, other: Any) -> Any:
-        return _apply(ops.mod, (self, other))
-
-    def __rmod__(self, other: Any) -> Any:
-        return _apply(ops.mod, (other, self))
-
     def __floordiv__(self, other: Any) -> Any:
         return _apply(ops.floordiv, (self, other))
 
     def __rfloordiv__(self, other: Any) -> Any:
         return _apply(ops.floordiv, (other, self))
 
-    def __neg__(self) -> Any:
-        return _apply(ops.neg, (self,))
-
     def __pos__(self) -> Any:
         return self
-
-    def __abs__(self) -> Any:
-        return _apply(ops.abs, (self,))
 
     def __floor__(self) -> Any:
         return _apply(ops.floor, (self,))

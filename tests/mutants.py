@@ -320,7 +320,7 @@ HIGHER_ORDER = [
 
 # Lanes: formulas over arrays. -----------------------------------------------------------------------------------------
 
-m = of("lanes", "batch", "batch")
+m, operators = of("lanes", "batch", "batch"), of("lanes", "ops", "batch")
 LANES = [
     m("absent.multiplied", "    return np.where(absent, ABSENT, g * p) if absent.any() else g * p", "    return g * p",
       "the mark of absence is multiplied", "3 * where(x > 0, sqrt(x), 7)",
@@ -345,7 +345,7 @@ LANES = [
       "the sum over the lanes", "sum([x, x, y])", by="formula_lane_by_lane"),
     m("tape.whole", "order = tape[: next(i for i, v in enumerate(tape) if v is y) + 1]", "order = tape",
       "the last node is not always the result", "(v * 2, v * 3)[0]", by="shapes_and_constants"),
-    m("rsub.swapped", "__rsub__ = lambda a, b: ops.sub(b, a)", "__rsub__ = lambda a, b: ops.sub(a, b)",
+    operators("rsub.swapped", "__rsub__ = lambda a, b: sub(b, a)", "__rsub__ = lambda a, b: sub(a, b)",
       "2 - x taken for x - 2", "2 - y on lanes", by="formula_lane_by_lane"),
     m("or.and", "return Condition(self.data | _data(other))", "return Condition(self.data & _data(other))",
       "or taken for and", "where((x > 0) | (y < 1), ...)", by="formula_lane_by_lane"),
