@@ -259,7 +259,7 @@ class _Writer:
 
     def _operand(self, x: int | float, condition: bool = False) -> str:
         if type(x) is not int:
-            return ("true" if x else "false") if condition and self.lanes == 1 else _constant(float(x), self.lanes)
+            return _constant_mask(bool(x), self.lanes) if condition else _constant(float(x), self.lanes)
         if x not in self.here:
             self.here[x] = self._load(x)
             if self.program.is_condition(x):
@@ -280,7 +280,7 @@ class _Writer:
         if name in LOGIC or name == "not":
             xs = [self._operand(x, condition=True) for x in operands]
             return self._line(f"{LOGIC[name]} {self.mask} {xs[0]}, {xs[1]}" if name in LOGIC else
-                              f"xor {self.mask} {xs[0]}, {_all_true(self.lanes)}")  # fmt: skip
+                              f"xor {self.mask} {xs[0]}, {_constant_mask(True, self.lanes)}")  # fmt: skip
         xs = [self._operand(x) for x in operands]
         if name in BINARY:
             return self._line(f"{BINARY[name]} {self.type} {xs[0]}, {xs[1]}")
@@ -316,8 +316,8 @@ def _constant(x: float, lanes: int) -> str:
     return f"<{', '.join([f'double 0x{bits:016X}'] * lanes)}>"
 
 
-def _all_true(lanes: int) -> str:
-    return f"<{', '.join(['i1 true'] * lanes)}>"
+def _constant_mask(x: bool, lanes: int) -> str:
+    return f"<{', '.join([f'i1 {x}'.lower()] * lanes)}>"
 
 
 # The machine. --------------------------------------------------------------------------------------------------------

@@ -526,6 +526,8 @@ def meaning(op: Op, kind: type[Number], xs: Sequence[Any]) -> Any:
         NoExactForm: if the row has neither a column `exact` nor a formula in operators and rows.
     """
     _count()
+    if op is ops.where:
+        return xs[1] if xs[0] else xs[2]
     formula = op.exact
     if formula is None and hasattr(op.value, "c"):
         formula = _of_the_c_library(op.value.c)
@@ -556,12 +558,7 @@ def _of_the_c_library(name: str) -> Callable[..., Any]:
 
 
 def _handler(kind: type[Number]) -> Callable[[Op, tuple[Any, ...]], Any]:
-    def handler(op: Op, args: tuple[Any, ...]) -> Any:
-        if op is ops.where:
-            return args[1] if args[0] else args[2]
-        return meaning(op, kind, args)
-
-    return handler
+    return lambda op, args: meaning(op, kind, args)
 
 
 def _unwrapped(kind: type[Number]) -> Callable[[Op, tuple[Any, ...]], Any]:

@@ -408,7 +408,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "floordiv": lambda a, b: ops.floor((a - _mod(a, b)) / b + 0.5),
     "sum": _sum,
     "mean": lambda xs: _sum(xs) / float(len(xs)),
-    "dot": lambda xs: _sum([a * b for a, b in zip(xs[: len(xs) // 2], xs[len(xs) // 2 :], strict=True)]),
+    "dot": lambda xs: _sum([a * b for a, b in zip(*ops._halves(xs), strict=True)]),
     "prod": lambda xs: _halved(xs, lambda a, b: a * b),
     "norm": _norm,
     "logsumexp": _logsumexp,

@@ -331,3 +331,10 @@ def test_chunks_and_lanes(lanes, steps):
             }[name](*xs))  # fmt: skip
     out = compile_program(program, lanes)(columns)
     np.testing.assert_array_equal(out, [values[-1], columns[0], np.full(16, 1.5)])
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_conditions_may_be_constants(lanes):
+    steps = (Step("where", (0.5, 0, 7.0)), Step("where", (0.0, 0, 7.0)), Step("and", (0, 1.0)), Step("not", (0.0,)))
+    out = compile_program(Program(1, steps, (1, 2, 3, 4)), lanes)(np.array([[2.0, 0.0, -1.0, 5.0]]))
+    assert out.tolist() == [[2.0, 0.0, -1.0, 5.0], [7.0] * 4, [1.0, 0.0, 1.0, 1.0], [1.0] * 4]

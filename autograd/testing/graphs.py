@@ -12,7 +12,6 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd import ops
 from autograd.exact import Exact, meaning
 from autograd.testing.check import conditioning, moves
 from autograd.testing.oracles import Slope, exact_slope
@@ -158,8 +157,7 @@ class _ExactGraph:
                 continue
             touched.add(i)
             xs = [Exact(values[j]) if j >= 0 else x for j, x in zip(places, operands, strict=True)]
-            y = xs[1] if op is ops.where and xs[0] else xs[2] if op is ops.where else meaning(op, Exact, xs)
-            values[i] = Exact.lift(y)
+            values[i] = Exact.lift(meaning(op, Exact, xs))
 
 
 # Nets. --------------------------------------------------------------------------------------------------------------
@@ -216,6 +214,7 @@ def check_net(
     notes: tuple[str, ...] = ()
     names, links = net.names, len(net.weights)
     neurons = [i for i in range(len(net)) if net.activations[i] is not None]
+    bias_at = {i: links + k for k, i in enumerate(neurons)}
     size = max([1.0, *map(abs, net.weights.tolist()), *abs(net.phi).ravel().tolist(), *abs(net.a).ravel().tolist()])
 
     def held(path: str, phi: Callable[[Any], Any], scale: float, claims: dict[str, float], rounding: float) -> None:
@@ -231,10 +230,7 @@ def check_net(
     chosen, more = _some(neurons, most, "biases")
     notes += more
     for i in chosen:
-        claims = {
-            "sweep": float(net.bias_gradient[i]),
-            "loss_and_gradient": float(gradient[links + neurons.index(i)]),
-        }
+        claims = {"sweep": float(net.bias_gradient[i]), "loss_and_gradient": float(gradient[bias_at[i]])}
         held(f"b {names[i]}", exact.by_bias(i), float(net.biases[i]), claims, spread.biases[i])
     chosen, more = _some(list(range(len(net) * len(rows))), most, "deltas")
     notes += more
@@ -261,7 +257,7 @@ def _net_conditioning(net: Any, rows: Any, targets: list[list[float]], loss: Any
     """Return the conditioning of the mean loss and its derivatives, from the net's expansion sample by sample."""
     spread, samples = _Spread(len(net.weights), len(net)), len(rows)
     for row, target in zip(rows, targets, strict=True):
-        graph = net.to_values(row, _as_target(loss, target), loss)
+        graph = net.to_values(row, [target], loss)
         biases = [b for b in graph.biases if b is not None]
         leaves = [*graph.weights, *biases, *graph.a]
         if graph.loss is None or graph.loss.is_constant:
@@ -278,11 +274,6 @@ def _net_conditioning(net: Any, rows: Any, targets: list[list[float]], loss: Any
                 at += 1
         spread.deltas.append(found[at:])
     return spread
-
-
-def _as_target(loss: Any, target: list[float]) -> Any:
-    """Return the columns of one sample's target as `Net.to_values` takes them back."""
-    return [target] if len(target) > 1 or loss != "softmax_cross_entropy" else target
 
 
 class _ExactNet:

@@ -139,11 +139,9 @@ def _at_a_point(
     where = f"at {_shown(xs)}"
 
     def held(what: str, mode: str, claim: float, truth: Slope, here: float, moves: Sequence[float]) -> Finding:
-        # How far the float result here moves with its arguments' last places; the claim has no say in that.
-        rounding = 64.0 * max((abs(m - here) for m in moves if math.isfinite(m)), default=0.0)
         unit = math.ulp(max(abs(truth.value), _TINY)) if math.isfinite(truth.value) else math.inf
         error = abs(claim - truth.value) / unit if math.isfinite(claim) else 0.0
-        found = judge(f"{what} {where}", mode, claim, truth, rounding + 64.0 * 5e-324)
+        found = judge(f"{what} {where}", mode, claim, truth, _rounding(here, moves) + 64.0 * 5e-324)
         if found.verdict == "ok" and error > worst.get(what, (-1.0,))[0]:
             worst[what] = error, xs
         if ulps is not None and found.verdict in ("ok", "undecidable") and error > ulps:
@@ -233,6 +231,11 @@ def _neighbours(xs: Sequence[float]) -> Iterator[list[float]]:
                 yield [*xs[:k], math.nextafter(x, toward), *xs[k + 1 :]]
 
 
+def _rounding(here: float, moves: Iterable[float]) -> float:
+    """Return what a claim may be off: by how far the float result here moves with its arguments' last places."""
+    return 64.0 * max((abs(m - here) for m in moves if math.isfinite(m)), default=0.0)
+
+
 def _lanes(op: Op, at: Sequence[tuple[float, ...]]) -> list[Finding]:
     """Hold arrays against floats, all points as lanes; and their slopes, where formulas of arrays can be swept."""
     import numpy as np
@@ -253,9 +256,8 @@ def _lanes(op: Op, at: Sequence[tuple[float, ...]]) -> list[Finding]:
             if not (lane == single or (math.isnan(lane) and math.isnan(single))):
                 moves = [op.call(n) if what == "value" else _floats(op.slopes(n, op.call(n)))[int(what[8:])]
                          for n in _neighbours(xs)]  # fmt: skip
-                rounding = 64.0 * max((abs(m - single) for m in moves if math.isfinite(m)), default=0.0)
-                path = f"{what} at {_shown(xs)}"
-                findings.append(judge(path, "array", lane, Slope(single, 0.0), rounding + 1e-320))
+                rounding = _rounding(single, moves) + 1e-320
+                findings.append(judge(f"{what} at {_shown(xs)}", "array", lane, Slope(single, 0.0), rounding))
     return [x for x in findings if x.verdict == "wrong"]
 
 
