@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -391,13 +392,16 @@ def test_ctrl_c_tells_what_was_found_and_leaves_nothing_behind(root):
         CATALOGUE + f"MUTANTS += [Mutant(*m, '', '', file='tiny/rules.py') for m in {more!r}]\n"
     )
     command = [sys.executable, "-m", "autograd.testing.mutation", "tests/mutants.py", "--jobs", "1"]
-    run = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        wait_for(lambda: pids.exists() and pids.read_text())
-        run.send_signal(signal.SIGINT)
-        out, _ = run.communicate(timeout=20)
-    finally:
-        run.kill()
+    # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=root, preexec_fn=heed, **pipes) as run:
+        try:
+            wait_for(lambda: pids.exists() and pids.read_text())
+            run.send_signal(signal.SIGINT)
+            out, _ = run.communicate(timeout=20)
+        finally:
+            run.kill()
     assert run.returncode == 130, out
     assert "interrupted: 3 of 5 mutants were tried" in out
     assert "2 of 3 killed, 1 survived: 66.7 %" in out
