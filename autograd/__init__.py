@@ -93,7 +93,7 @@ if _TYPE_CHECKING:
     from autograd.learn import fit as fit
     from autograd.net import Net as Net
     from autograd.net import Neuron as Neuron
-    from autograd.record import jit as jit
+    from autograd.compiler import jit as jit
 
 __all__ = [
     "ABSENT",
@@ -193,7 +193,7 @@ __version__ = "0.1.0"
 compiled: bool = not (_import_module("autograd.value").__file__ or "").endswith(".py")
 
 # What needs NumPy is imported when it is first asked for.
-_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn", "jit": "record"}
+_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn", "jit": "compiler"}
 _MODULES = ("batch", "exact", "learn", "net", "nn", "testing")
 
 

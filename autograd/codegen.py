@@ -1,29 +1,28 @@
 """A straight-line program over a batch of samples as native code: LLVM IR with explicit vectors, through llvmlite.
 
-A `Program` is a list of steps on numbered values. `compile_program` turns it into a function that runs it for `lanes`
-samples at a time, every value one vector; samples lie side by side in memory, a column of the batch per input and per
-output. Nothing here knows a derivative: programs come with theirs written out.
+A `Program` is a list of steps on numbered values. `Kernel` is a function that runs it for `lanes` samples at a time,
+every value one vector. Nothing here knows a derivative: programs come with theirs written out.
 
 One huge function compiles in more than linear time, so the steps are cut into chunks, and a value that a later chunk
-needs passes through a workspace. Code generation at level 1 without passes over the IR is where preparing and running
-cost least together.
+needs passes through a workspace, or is computed there again where that is as cheap as to load it.
 """
 
 from __future__ import annotations
 
+import bisect
 import ctypes
+import marshal
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numpy.typing import NDArray
 
-from autograd import vecmath
+from autograd import machine, vecmath
 
 #: Steps per function of LLVM.
 CHUNK = 400
@@ -35,6 +34,10 @@ LOGIC = {"and": "and", "or": "or"}
 INTRINSICS = {"sqrt": "sqrt", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}
 #: Functions that have a vector form but no name in C.
 VECTORS = frozenset({"sigmoid", "softplus", "logsigmoid", "gaussian", "normal_pdf", "normal_cdf"})
+
+_ALL = slice(None)
+_CONDITIONS = {*COMPARISONS, *LOGIC, "not"}
+_CHEAP = {"neg", "add", "sub", "mul"}
 
 
 class Step(NamedTuple):
@@ -59,115 +62,546 @@ class Program:
         inputs: how many inputs.
         steps: the operations in order.
         outputs: places of the results, or constants.
+        shared: how many of the inputs, the last ones, are one number for all samples.
+        summed: how many of the outputs, the first ones, are added up over the samples; if the program has other
+            outputs, the last is a condition, and samples where it does not hold are not added.
+        groups_in: how many of the inputs that are not shared come from one array each; default all from one.
+        groups_out: how many of the outputs that are not summed go to one array each; default all to one.
     """
 
     inputs: int
     steps: tuple[Step, ...]
     outputs: tuple[int | float, ...]
+    shared: int = 0
+    summed: int = 0
+    groups_in: tuple[int, ...] = ()
+    groups_out: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.groups_in:
+            object.__setattr__(self, "groups_in", (self.inputs - self.shared,))
+        if not self.groups_out:
+            object.__setattr__(self, "groups_out", (len(self.outputs) - self.summed,))
 
     def is_condition(self, place: int) -> bool:
         """Whether a value is a truth value."""
         return place >= self.inputs and self.steps[place - self.inputs].name in _CONDITIONS
 
+    @cached_property
+    def made_from(self) -> bytes | None:
+        """What decides the code, as bytes; None where a step calls into this process."""
+        if any(step.python is not None for step in self.steps):
+            return None
+        steps = [(step.name, step.operands) for step in self.steps]
+        shape = self.shared, self.summed, self.groups_in, self.groups_out
+        # Version 2 of the format writes equal things equally.
+        return marshal.dumps((self.inputs, steps, self.outputs, shape), 2)
 
-_CONDITIONS = {*COMPARISONS, *LOGIC, "not"}
+
+SCALARS = {"d": "double", "f": "float"}
 
 
 class Kernel:
-    """A compiled program.
+    """A program as native code.
 
     Args:
         program: what it runs.
-        lanes: how many samples are computed at a time.
+        lanes: how many samples are computed at a time; default what a vector of the host holds.
+        dtype: float64 or float32.
 
     Attributes:
-        workspace: bytes that a call needs beside its arguments.
+        workspace: how many numbers a call needs room for beside its arguments, however many samples there are.
+        steps: how many steps it takes for a sample.
     """
 
-    def __init__(self, program: Program, lanes: int) -> None:
-        self.program, self.lanes = program, lanes
-        text, slots = _module(program, lanes)
-        self.workspace = 8 * max(slots, 1) * lanes
-        self._callbacks = [_callback(step) for step in program.steps if step.python is not None]
-        self._engine = _engine(text)
-        address = self._engine.get_function_address("run")
-        pointer = ctypes.c_void_p
-        self.run = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, ctypes.c_int64)(address)
+    def __init__(self, program: Program, lanes: int = 0, dtype: Any = np.float64) -> None:
+        self.program, self.dtype = program, np.dtype(dtype)
+        self.lanes = lanes or machine.vector_lanes() * 8 // self.dtype.itemsize
+        self.summed = program.summed
+        self._callbacks = [callback(step) for step in program.steps if step.python is not None]
+        self.steps = len(program.steps)
+        writer = self._writer()
+        writer.vector_functions()
+        self.workspace = self.lanes * writer.vectors
+        made_from = program.made_from
+        self._load(writer.module, made_from and f"samples {self.lanes} {self.dtype.char} ".encode() + made_from)
 
-    def __call__(self, columns: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Run the program.
+    def _writer(self) -> SampleWriter:
+        return SampleWriter(self.program, self.lanes, SCALARS[self.dtype.char])
+
+    def text(self) -> str:
+        """Return the code in LLVM's language."""
+        return self._writer().module()
+
+    def _load(self, text: Callable[[], str], made_from: bytes | None) -> None:
+        self._code = machine.load(text, made_from)
+        self.address = self._code.address("run")
+        self._run = _RUN(self.address)
+        self._own = threading.local()
+
+    def __call__(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any = None, sums: Any = None, rows: slice = _ALL
+    ) -> None:
+        """Run the program, without the lock of the interpreter.
 
         Args:
-            columns: [inputs, N], contiguous; N a multiple of `lanes`.
-            out: [outputs, N], contiguous, to write to; default a new array.
-
-        Returns:
-            The outputs [outputs, N].
+            inputs: an array [N, k] for every group of inputs, of the kernel's type, with any strides.
+            outputs: an array [N, j] for every group of outputs, to write to.
+            shared: the shared inputs [shared], contiguous.
+            sums: [summed, lanes], contiguous, what is added to; the sums are those over its last axis.
+            rows: which samples.
         """
-        n = columns.shape[1]
-        if out is None:
-            out = np.empty((len(self.program.outputs), n))
-        work = np.empty(self.workspace // 8)
-        self.run(columns.ctypes.data, out.ctypes.data, work.ctypes.data, n)
-        return out
+        samples = inputs[0].shape[0] if inputs else outputs[0].shape[0]
+        start, stop, _ = rows.indices(samples)
+        room = vars(self._own).get("room")
+        if room is None:  # kept, for the pages of fresh memory cost more than many a program
+            room = self._own.room = np.empty(max(self.workspace, 1), self.dtype)
+        places = _address(room), _address(shared), _address(sums)
+        self._run(self._arguments(inputs, outputs, stop - start, start, places))
+
+    def ready(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
+        """Return a call on these very arrays, of all their rows, with all that it needs prepared; for one thread."""
+        room = np.empty(max(self.workspace, 1), self.dtype)
+        arguments = self._arguments(inputs, outputs, len(inputs[0]), 0, (_address(room), 0, 0))
+        place = ctypes.addressof(arguments)
+        call = partial(self._run, ctypes.c_void_p(place))
+        call.held = inputs, outputs, room, arguments  # type: ignore[attr-defined]
+        return call
+
+    def _arguments(self, inputs: Any, outputs: Any, samples: int, start: int, places: tuple[int, int, int]) -> Any:
+        numbers = [samples, *places]
+        size = self.dtype.itemsize
+        for array in (*inputs, *outputs):
+            by_row, by_column = array.strides
+            numbers += _address(array) + start * by_row, by_row // size, by_column // size
+        return (ctypes.c_int64 * len(numbers))(*numbers)
 
 
-class PointCall:
-    """A program ready to run at one point again and again, with its buffers; for one thread.
-
-    Args:
-        kernel: of one lane.
-
-    Attributes:
-        x: where the inputs are written before a call.
-        y: where the outputs are after it.
-    """
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.x = np.empty(kernel.program.inputs)
-        self.y = np.empty(len(kernel.program.outputs))
-        work = np.empty(kernel.workspace // 8)
-        self._held = kernel, work
-        addresses = [ctypes.c_void_p(a.ctypes.data) for a in (self.x, self.y, work)]
-        self.run = partial(kernel.run, *addresses, ctypes.c_int64(1))
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def compile_program(program: Program, lanes: int = 0) -> Kernel:
-    """Return a program as native code.
-
-    Args:
-        program: what to compile.
-        lanes: samples at a time; default what a vector of the host holds.
-    """
-    return Kernel(program, lanes or vector_lanes())
-
-
-@cache
-def vector_lanes() -> int:
-    """Return how many doubles a vector of this machine holds."""
-    features = llvm.get_host_cpu_features()
-    return 8 if features.get("avx512f") else 4 if features.get("avx") else 2
+def _address(array: Any) -> int:
+    return 0 if array is None else int(array.__array_interface__["data"][0])
 
 
 # Text of LLVM. -------------------------------------------------------------------------------------------------------
 
 
-def _module(program: Program, lanes: int) -> tuple[str, int]:
-    """Return the module's text, and how many vectors of workspace it uses."""
-    chunks = [range(i, min(i + CHUNK, len(program.steps))) for i in range(0, len(program.steps), CHUNK)]
-    slots = _crossing(program, chunks)
-    writer = _Writer(program, lanes, slots)
-    parts = [writer.chunk(k, steps) for k, steps in enumerate(chunks)]
-    parts.append(writer.outputs())
-    calls = "\n".join(f"  call void @{name}(ptr %x, ptr %y, ptr %w, i64 %r, i64 %n)" for name in writer.names)
-    run = f"""
-define void @run(ptr %x, ptr %y, ptr %w, i64 %n) {{
+class Writer:
+    """Writes steps as functions of LLVM. Where inputs come from and outputs go is for those who inherit.
+
+    Args:
+        program: what to write.
+        lanes: how many samples a vector holds.
+        scalar: "double" or "float".
+        name: in front of the names of its functions.
+        at_once: whether an output is written as soon as there is its value; else all by a function of their own.
+    """
+
+    signature: str
+
+    def __init__(self, program: Program, lanes: int, scalar: str, name: str = "", at_once: bool = True) -> None:
+        self.program, self.lanes, self.scalar, self.name = program, lanes, scalar, name
+        self.type, self.mask = f"<{lanes} x {scalar}>", f"<{lanes} x i1>"
+        self.bytes = 8 if scalar == "double" else 4
+        self.names: list[str] = []
+        self.declared: set[str] = set()
+        self.at_once = at_once
+        count = len(program.steps)
+        self.chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+        self.written: dict[int, list[int]] = {}
+        for j, x in enumerate(program.outputs):
+            if type(x) is int and x >= program.inputs:
+                self.written.setdefault(x, []).append(j)
+        self.slots, self.slot_count = self._crossing()
+
+    def input(self, k: int) -> str:
+        """Write the loading of an input."""
+        raise NotImplementedError
+
+    def output(self, j: int, value: str) -> None:
+        """Write the storing of an output."""
+        raise NotImplementedError
+
+    def functions(self) -> list[str]:
+        """Return the functions that together compute the outputs; `names` lists them in order."""
+        parts = [self._chunk(steps) for steps in self.chunks]
+        now = range(len(self.program.outputs))
+        if self.at_once:
+            now = [j for j in now if not self._is_step(self.program.outputs[j])]  # type: ignore[assignment]
+        if now:
+            self._begin()
+            for j in now:
+                self.output(j, self._operand(self.program.outputs[j]))
+            parts.append(self._end())
+        return parts
+
+    def vector_functions(self) -> None:
+        """Have the elementary functions ready that the steps call."""
+        for name in {step.name for step in self.program.steps if step.python is None and vecmath.has(step.name)}:
+            if name not in INTRINSICS:
+                machine.vector_function(name, self.scalar, self.lanes)
+
+    def _is_step(self, x: int | float) -> bool:
+        return type(x) is int and x >= self.program.inputs
+
+    def _again(self, x: int | float) -> bool:
+        """Whether a value is as cheap to compute once more as to load."""
+        if not self._is_step(x):
+            return False
+        step = self.program.steps[int(x) - self.program.inputs]
+        return step.name in _CHEAP and not any(self._is_step(o) for o in step.operands)
+
+    def _crossing(self) -> tuple[dict[int, int], int]:
+        """Return the workspace slot of every value that passes from chunk to chunk, and how many slots there are."""
+        first = self.program.inputs
+        last: dict[int, int] = {}  # the last chunk that reads a value of an earlier one
+        for k, steps in enumerate(self.chunks):
+            for i in steps:
+                for x in self.program.steps[i].operands:
+                    if self._is_step(x) and (x - first) // CHUNK != k and not self._again(x):
+                        last[int(x)] = k
+        if not self.at_once:
+            last |= {x: len(self.chunks) for x in self.written if not self._again(x)}
+        slots: dict[int, int] = {}
+        free: list[int] = []
+        count = 0
+        ending: list[list[int]] = [[] for _ in range(len(self.chunks) + 1)]
+        for k, steps in enumerate(self.chunks):
+            for x in range(first + steps.start, first + steps.stop):
+                if x in last:
+                    if not free:
+                        free.append(count)
+                        count += 1
+                    slots[x] = free.pop()
+                    ending[last[x]].append(slots[x])
+            free += ending[k]
+        return slots, count
+
+    def _begin(self) -> None:
+        self.lines: list[str] = []
+        self.here: dict[int, str] = {}
+        self.count = 0
+
+    def _end(self) -> str:
+        name = f"{self.name}chunk{len(self.names)}"
+        self.names.append(name)
+        body = "\n".join(f"  {line}" for line in self.lines)
+        return f"define internal void @{name}({self.signature}) {{\nentry:\n{body}\n  ret void\n}}"
+
+    def _chunk(self, steps: range) -> str:
+        self._begin()
+        for i in steps:
+            place = self.program.inputs + i
+            self.here[place] = self._step(self.program.steps[i], place)
+            if place in self.slots:
+                self.store(self._number(place), "%w", str(self.slots[place] * self.lanes))
+            if self.at_once:
+                for j in self.written.get(place, ()):
+                    self.output(j, self._number(place))
+        return self._end()
+
+    def line(self, text: str) -> str:
+        """Write an instruction with a result, and return its name."""
+        self.count += 1
+        self.lines.append(f"%t{self.count} = {text}")
+        return f"%t{self.count}"
+
+    def pointer(self, base: str, index: str) -> str:
+        """Write the address of an element."""
+        return self.line(f"getelementptr {self.scalar}, ptr {base}, i64 {index}")
+
+    def store(self, value: str, base: str, index: str) -> None:
+        """Write the storing of a vector."""
+        self.lines.append(f"store {self.type} {value}, ptr {self.pointer(base, index)}, align {self.bytes}")
+
+    def load(self, base: str, index: str) -> str:
+        """Write the loading of a vector."""
+        return self.line(f"load {self.type}, ptr {self.pointer(base, index)}, align {self.bytes}")
+
+    def splat(self, value: str) -> str:
+        """Write a vector of one number."""
+        if self.lanes == 1:
+            return self.line(f"insertelement {self.type} poison, {self.scalar} {value}, i64 0")
+        one = self.line(f"insertelement {self.type} poison, {self.scalar} {value}, i64 0")
+        return self.line(f"shufflevector {self.type} {one}, {self.type} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def constant(self, x: float) -> str:
+        """Return a constant vector, bit by bit; in float, the nearest."""
+        if self.scalar == "float":
+            with np.errstate(over="ignore"):
+                x = float(np.float32(x))
+        bits = struct.unpack("<Q", struct.pack("<d", x))[0]
+        return f"splat ({self.scalar} 0x{bits:016X})"
+
+    def _number(self, place: int) -> str:
+        """Return a value of this chunk as a number."""
+        value = self.here[place]
+        return self.line(f"uitofp {self.mask} {value} to {self.type}") if self.program.is_condition(place) else value
+
+    def _operand(self, x: int | float, condition: bool = False) -> str:
+        if type(x) is not int:
+            return f"splat (i1 {'true' if x else 'false'})" if condition else self.constant(float(x))
+        if x not in self.here:
+            if x < self.program.inputs:
+                self.here[x] = self.input(x)
+            elif x not in self.slots:
+                self.here[x] = self._step(self.program.steps[x - self.program.inputs], x)
+            else:
+                self.here[x] = self.load("%w", str(self.slots[x] * self.lanes))
+                if self.program.is_condition(x):
+                    self.here[x] = self._truth(self.here[x])
+        if condition:
+            return self.here[x] if self.program.is_condition(x) else self._truth(self.here[x])
+        return self._number(x)
+
+    def _truth(self, value: str) -> str:
+        return self.line(f"fcmp une {self.type} {value}, zeroinitializer")
+
+    def _step(self, step: Step, place: int) -> str:
+        name, operands, python = step
+        if name == "where":
+            c = self._operand(operands[0], condition=True)
+            a, b = map(self._operand, operands[1:])
+            return self.line(f"select {self.mask} {c}, {self.type} {a}, {self.type} {b}")
+        if name in LOGIC or name == "not":
+            xs = [self._operand(x, condition=True) for x in operands]
+            return self.line(f"{LOGIC[name]} {self.mask} {xs[0]}, {xs[1]}" if name in LOGIC else
+                             f"xor {self.mask} {xs[0]}, splat (i1 true)")  # fmt: skip
+        xs = [self._operand(x) for x in operands]
+        if name in BINARY:
+            return self.line(f"{BINARY[name]} {self.type} {xs[0]}, {xs[1]}")
+        if name == "neg":
+            return self.line(f"fneg {self.type} {xs[0]}")
+        if name in COMPARISONS:
+            return self.line(f"fcmp {COMPARISONS[name]} {self.type} {xs[0]}, {xs[1]}")
+        if name in INTRINSICS:
+            function = f"llvm.{INTRINSICS[name]}.v{self.lanes}f{self.bytes * 8}"
+            self.declared.add(f"declare {self.type} @{function}({self.type})")
+            return self.line(f"call {self.type} @{function}({self.type} {xs[0]})")
+        if python is None and vecmath.has(name):
+            function = f'"dagrad.{name}.v{self.lanes}f{self.bytes * 8}"'
+            self.declared.add(f"declare {self.type} @{function}({', '.join([self.type] * len(xs))})")
+            arguments = ", ".join(f"{self.type} {x}" for x in xs)
+            return self.line(f"call {self.type} @{function}({arguments})")
+        return self._lane_by_lane(name if python is None else symbol(step), xs)
+
+    def _lane_by_lane(self, name: str, xs: Sequence[str]) -> str:
+        """Call a function of doubles for every sample by itself."""
+        name = f'"{name}"'
+        self.declared.add(f"declare double @{name}({', '.join(['double'] * len(xs))})")
+        result = "poison"
+        for lane in range(self.lanes):
+            singles = [self.line(f"extractelement {self.type} {x}, i32 {lane}") for x in xs]
+            if self.scalar == "float":
+                singles = [self.line(f"fpext float {s} to double") for s in singles]
+            y = self.line(f"call double @{name}({', '.join(f'double {s}' for s in singles)})")
+            if self.scalar == "float":
+                y = self.line(f"fptrunc double {y} to float")
+            result = self.line(f"insertelement {self.type} {result}, {self.scalar} {y}, i32 {lane}")
+        return result
+
+
+class SampleWriter(Writer):
+    """A program over samples, as the module of a `Kernel`."""
+
+    def __init__(self, program: Program, lanes: int, scalar: str) -> None:
+        super().__init__(program, lanes, scalar, at_once=not program.summed)
+        self.groups_in, self.groups_out = Groups("x", program.groups_in), Groups("y", program.groups_out)
+        self.signature = f"ptr %p, ptr %a, ptr %w, i64 %left{self.groups_in.formal}{self.groups_out.formal}"
+        # Behind the slots there is room for a block's inputs and outputs, for samples that do not lie side by side.
+        self.vectors = self.slot_count + self.groups_in.total + self.groups_out.total
+
+    def input(self, k: int) -> str:
+        """Write the loading of an input."""
+        if k >= self.groups_in.total:
+            pointer = self.pointer("%p", str(k - self.groups_in.total))
+            return self.splat(self.line(f"load {self.scalar}, ptr {pointer}"))
+        base, stride, within = self.groups_in.of(k)
+        return self.load(base, self.line(f"mul i64 {within}, {stride}"))
+
+    def output(self, j: int, value: str) -> None:
+        """Write the storing of an output, or its adding to the sums."""
+        if j >= self.program.summed:
+            base, stride, within = self.groups_out.of(j - self.program.summed)
+            self.store(value, base, self.line(f"mul i64 {within}, {stride}"))
+            return
+        counted = self.line(f"select {self.mask} {self._counted()}, {self.type} {value}, {self.type} zeroinitializer")
+        at = str(j * self.lanes)
+        self.store(self.line(f"fadd {self.type} {self.load('%a', at)}, {counted}"), "%a", at)
+
+    def _counted(self) -> str:
+        """Return which samples are added up: those of the batch on which the condition holds."""
+        if -1 not in self.here:
+            counted = real_lanes(self.line, self.lanes)
+            if self.groups_out.total:
+                held = self._operand(self.program.outputs[-1], condition=True)
+                counted = self.line(f"and {self.mask} {counted}, {held}")
+            self.here[-1] = counted
+        return self.here[-1]
+
+    def module(self) -> str:
+        """Return the whole text."""
+        parts = self.functions()
+        calls = [
+            f"call void @{name}(ptr %p, ptr %a, ptr %w, i64 %left{self.groups_in.actual}{self.groups_out.actual})"
+            for name in self.names
+        ]
+        loop = sample_loop(self.scalar, self.lanes, self.groups_in, self.groups_out, self.slot_count, calls)
+        return "\n".join([*sorted(self.declared), *parts, loop])
+
+
+def real_lanes(line: Callable[[str], str], lanes: int) -> str:
+    """Write the mask of the lanes that are samples, of which there are %left, and no copies of the last."""
+    left = line(f"insertelement <{lanes} x i64> poison, i64 %left, i64 0")
+    zeros = f"<{lanes} x i32> zeroinitializer"
+    left = line(f"shufflevector <{lanes} x i64> {left}, <{lanes} x i64> poison, {zeros}")
+    numbers = ", ".join(f"i64 {lane}" for lane in range(lanes))
+    return line(f"icmp slt <{lanes} x i64> <{numbers}>, {left}")
+
+
+class Groups:
+    """Inputs or outputs by the arrays that hold them: names of the base and stride of each array within a block."""
+
+    def __init__(self, letter: str, sizes: tuple[int, ...]) -> None:
+        self.letter, self.sizes, self.total = letter, sizes, sum(sizes)
+        self.starts = [sum(sizes[:g]) for g in range(len(sizes))]
+        names = [f"{letter}{g}" for g in range(len(sizes))]
+        self.formal = "".join(f", ptr %{name}, i64 %{name}k" for name in names)
+        self.actual = "".join(f", ptr %{name}b, i64 %{name}kb" for name in names)
+
+    def of(self, k: int) -> tuple[str, str, int]:
+        """Return the names of base and stride of the array that holds number k, and its place therein."""
+        g = bisect.bisect_right(self.starts, k) - 1
+        while not self.sizes[g]:  # empty groups start where the next one does
+            g -= 1
+        return f"%{self.letter}{g}", f"%{self.letter}{g}k", k - self.starts[g]
+
+
+def sample_loop(scalar: str, lanes: int, inputs: Groups, outputs: Groups, before: int, calls: Sequence[str]) -> str:
+    """Return the function ``run`` that takes a batch block by block.
+
+    Its one argument is an array of 64-bit integers: the number of samples; the addresses of workspace, shared inputs and
+    sums; then for every group of inputs and of outputs the address, the stride from sample to sample and that from
+    number to number. Samples that lie side by side are read and written where they are. Others, and the last ones where
+    they do not fill a vector, are copied: the last sample stands in for those that are missing.
+
+    Args:
+        scalar: "double" or "float".
+        lanes: samples in a block.
+        inputs: the groups of inputs that differ between samples.
+        outputs: the groups of outputs of every sample.
+        before: vectors of the workspace in front of the room for copies.
+        calls: what computes a block, from %x0b with %x0kb between its inputs and so on.
+    """
+    entry = ["%n = load i64, ptr %args"]
+    for i, name in enumerate(["w", "p", "a"], 1):
+        entry += [f"%{name}_ = getelementptr i64, ptr %args, i64 {i}", f"%{name} = load ptr, ptr %{name}_"]
+    names = [f"{groups.letter}{g}" for groups in (inputs, outputs) for g in range(len(groups.sizes))]
+    for g, name in enumerate(names):
+        for i, (suffix, kind) in enumerate([("", "ptr"), ("s", "i64"), ("k", "i64")]):
+            place = f"%{name}{suffix}_"
+            entry.append(f"{place} = getelementptr i64, ptr %args, i64 {4 + 3 * g + i}")
+            entry.append(f"%{name}{suffix} = load {kind}, ptr {place}")
+        entry.append(f"%{name}beside = icmp eq i64 %{name}s, 1")
+    begin: list[str] = []
+    end: list[str] = []
+    for groups, start in ((inputs, before), (outputs, before + inputs.total)):
+        for g, size in enumerate(groups.sizes):
+            name, room = f"{groups.letter}{g}", (start + groups.starts[g]) * lanes
+            if not size:
+                entry += [f"%{name}b = bitcast ptr %{name} to ptr", f"%{name}kb = add i64 0, 0"]
+                continue
+            begin += [
+                f"%{name}direct = and i1 %full, %{name}beside",
+                f"%{name}at = getelementptr {scalar}, ptr %{name}, i64 %r",
+                f"%{name}room = getelementptr {scalar}, ptr %w, i64 {room}",
+                f"%{name}b = select i1 %{name}direct, ptr %{name}at, ptr %{name}room",
+                f"%{name}kb = select i1 %{name}direct, i64 %{name}k, i64 {lanes}",
+            ]
+            arguments = f"ptr %{name}room, ptr %{name}, i64 %{name}s, i64 %{name}k, i64 %r, i64 %left, i64 {size}"
+            copy = ["pack", "unpack"][groups is outputs]
+            target = begin if groups is inputs else end
+            target += [
+                f"br i1 %{name}direct, label %{name}done, label %{name}copy", f"{name}copy:",
+                f"call void @{copy}({arguments})", f"br label %{name}done", f"{name}done:",
+            ]  # fmt: skip
+    lines = "\n  "
+    offsets = lines.join(
+        f"%q{lane} = call i64 @llvm.smin.i64(i64 {lane}, i64 %most)\n  %i{lane} = add i64 %r, %q{lane}\n"
+        f"  %o{lane} = mul i64 %i{lane}, %s"
+        for lane in range(lanes)
+    )
+    copies = lines.join(
+        f"%f{lane} = add i64 %at, %o{lane}\n  %g{lane} = getelementptr {scalar}, ptr %x, i64 %f{lane}\n"
+        f"  %v{lane} = load {scalar}, ptr %g{lane}\n  %t{lane} = add i64 %to, {lane}\n"
+        f"  %h{lane} = getelementptr {scalar}, ptr %room, i64 %t{lane}\n  store {scalar} %v{lane}, ptr %h{lane}"
+        for lane in range(lanes)
+    )
+    return f"""
+declare i64 @llvm.smin.i64(i64, i64)
+
+define internal void @pack(ptr %room, ptr %x, i64 %s, i64 %k, i64 %r, i64 %left, i64 %count) {{
 entry:
+  %most = sub i64 %left, 1
+  {offsets}
+  br label %loop
+loop:
+  %j = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %at = mul i64 %j, %k
+  %to = mul i64 %j, {lanes}
+  {copies}
+  %next = add i64 %j, 1
+  %more = icmp slt i64 %next, %count
+  br i1 %more, label %loop, label %end
+end:
+  ret void
+}}
+
+define internal void @unpack(ptr %room, ptr %y, i64 %s, i64 %k, i64 %r, i64 %left, i64 %count) {{
+entry:
+  %samples = call i64 @llvm.smin.i64(i64 %left, i64 {lanes})
+  br label %outer
+outer:
+  %j = phi i64 [ 0, %entry ], [ %nextj, %done ]
+  %from = mul i64 %j, {lanes}
+  %base = mul i64 %j, %k
+  br label %inner
+inner:
+  %l = phi i64 [ 0, %outer ], [ %nextl, %inner ]
+  %f = add i64 %from, %l
+  %g = getelementptr {scalar}, ptr %room, i64 %f
+  %v = load {scalar}, ptr %g
+  %q = add i64 %r, %l
+  %o = mul i64 %q, %s
+  %t = add i64 %base, %o
+  %h = getelementptr {scalar}, ptr %y, i64 %t
+  store {scalar} %v, ptr %h
+  %nextl = add i64 %l, 1
+  %morel = icmp slt i64 %nextl, %samples
+  br i1 %morel, label %inner, label %done
+done:
+  %nextj = add i64 %j, 1
+  %morej = icmp slt i64 %nextj, %count
+  br i1 %morej, label %outer, label %end
+end:
+  ret void
+}}
+
+define void @run(ptr %args) {{
+entry:
+  {lines.join(entry)}
   %any = icmp sgt i64 %n, 0
   br i1 %any, label %loop, label %end
 loop:
-  %r = phi i64 [ 0, %entry ], [ %next, %loop ]
-{calls}
+  %r = phi i64 [ 0, %entry ], [ %next, %round ]
+  %left = sub i64 %n, %r
+  %full = icmp sge i64 %left, {lanes}
+  {lines.join(begin)}
+  {lines.join(calls)}
+  {lines.join(end)}
+  br label %round
+round:
   %next = add i64 %r, {lanes}
   %more = icmp slt i64 %next, %n
   br i1 %more, label %loop, label %end
@@ -175,230 +609,19 @@ end:
   ret void
 }}
 """
-    functions = str(writer.functions)
-    missing = [name for name in sorted(writer.intrinsics) if name not in functions]
-    declared = [f"declare {writer.type} @{name}({writer.type})" for name in missing]
-    return "\n".join([functions, *declared, *sorted(writer.declared), *parts, run]), len(slots)
 
 
-def _crossing(program: Program, chunks: Sequence[range]) -> dict[int, int]:
-    """Return the workspace slot of every value that is used outside of the chunk that makes it."""
-    home = {program.inputs + i: k for k, steps in enumerate(chunks) for i in steps}
-    crossing: dict[int, int] = {}
-    for i, step in enumerate(program.steps):
-        for x in step.operands:
-            if type(x) is int and x in home and home[x] != home[program.inputs + i]:
-                crossing.setdefault(x, len(crossing))
-    for x in program.outputs:
-        if type(x) is int and x in home:
-            crossing.setdefault(x, len(crossing))
-    return crossing
+# Calls into Python. --------------------------------------------------------------------------------------------------
 
 
-class _Writer:
-    """Writes the functions of a module."""
-
-    def __init__(self, program: Program, lanes: int, slots: dict[int, int]) -> None:
-        self.program, self.lanes, self.slots = program, lanes, slots
-        self.type = f"<{lanes} x double>"
-        self.mask = f"<{lanes} x i1>"
-        self.names: list[str] = []
-        self.declared: set[str] = set()
-        self.intrinsics: set[str] = set()
-        self.functions = ir.Module()
-
-    def chunk(self, k: int, steps: range) -> str:
-        """Return the function that computes some steps."""
-        self.lines: list[str] = []
-        self.here: dict[int, str] = {}
-        self.count = 0
-        for i in steps:
-            place, step = self.program.inputs + i, self.program.steps[i]
-            self.here[place] = self._step(step, place)
-            if place in self.slots:
-                value = self.here[place]
-                if self.program.is_condition(place):
-                    value = self._line(f"uitofp {self.mask} {value} to {self.type}")
-                self._store(value, "%w", str(self.slots[place] * self.lanes))
-        return self._function(f"chunk{k}")
-
-    def outputs(self) -> str:
-        """Return the function that writes the outputs of a block of samples."""
-        self.lines, self.here, self.count = [], {}, 0
-        for j, x in enumerate(self.program.outputs):
-            value = self._load(x) if type(x) is int else _constant(float(x), self.lanes)
-            at = self._line(f"mul i64 {j}, %n")
-            self._store(value, "%y", self._line(f"add i64 {at}, %r"))
-        return self._function("outputs")
-
-    def _function(self, name: str) -> str:
-        self.names.append(name)
-        body = "\n".join(f"  {line}" for line in self.lines)
-        head = f"define internal void @{name}(ptr %x, ptr %y, ptr %w, i64 %r, i64 %n)"
-        return f"{head} {{\nentry:\n{body}\n  ret void\n}}"
-
-    def _line(self, text: str) -> str:
-        self.count += 1
-        self.lines.append(f"%t{self.count} = {text}")
-        return f"%t{self.count}"
-
-    def _pointer(self, base: str, index: str) -> str:
-        return self._line(f"getelementptr double, ptr {base}, i64 {index}")
-
-    def _store(self, value: str, base: str, index: str) -> None:
-        self.lines.append(f"store {self.type} {value}, ptr {self._pointer(base, index)}, align 8")
-
-    def _load(self, place: int) -> str:
-        """Load an input from the batch, or a value of another chunk from the workspace."""
-        if place < self.program.inputs:
-            at = self._line(f"mul i64 {place}, %n")
-            pointer = self._pointer("%x", self._line(f"add i64 {at}, %r"))
-        else:
-            pointer = self._pointer("%w", str(self.slots[place] * self.lanes))
-        return self._line(f"load {self.type}, ptr {pointer}, align 8")
-
-    def _operand(self, x: int | float, condition: bool = False) -> str:
-        if type(x) is not int:
-            return _constant_mask(bool(x), self.lanes) if condition else _constant(float(x), self.lanes)
-        if x not in self.here:
-            self.here[x] = self._load(x)
-            if self.program.is_condition(x):
-                self.here[x] = self._line(f"fcmp une {self.type} {self.here[x]}, {_constant(0.0, self.lanes)}")
-        value = self.here[x]
-        if condition and not self.program.is_condition(x):
-            return self._line(f"fcmp une {self.type} {value}, {_constant(0.0, self.lanes)}")
-        if not condition and self.program.is_condition(x):
-            return self._line(f"uitofp {self.mask} {value} to {self.type}")
-        return value
-
-    def _step(self, step: Step, place: int) -> str:
-        name, operands, python = step
-        if name == "where":
-            c = self._operand(operands[0], condition=True)
-            a, b = map(self._operand, operands[1:])
-            return self._line(f"select {self.mask} {c}, {self.type} {a}, {self.type} {b}")
-        if name in LOGIC or name == "not":
-            xs = [self._operand(x, condition=True) for x in operands]
-            return self._line(f"{LOGIC[name]} {self.mask} {xs[0]}, {xs[1]}" if name in LOGIC else
-                              f"xor {self.mask} {xs[0]}, {_constant_mask(True, self.lanes)}")  # fmt: skip
-        xs = [self._operand(x) for x in operands]
-        if name in BINARY:
-            return self._line(f"{BINARY[name]} {self.type} {xs[0]}, {xs[1]}")
-        if name == "neg":
-            return self._line(f"fneg {self.type} {xs[0]}")
-        if name in COMPARISONS:
-            return self._line(f"fcmp {COMPARISONS[name]} {self.type} {xs[0]}, {xs[1]}")
-        if name in INTRINSICS:
-            function = f"llvm.{INTRINSICS[name]}.v{self.lanes}f64"
-            self.intrinsics.add(function)
-            return self._line(f"call {self.type} @{function}({self.type} {xs[0]})")
-        if python is None and vecmath.has(name):
-            vector = vecmath.declare(self.functions, name, "double", self.lanes)
-            arguments = ", ".join(f"{self.type} {x}" for x in xs)
-            return self._line(f'call {self.type} @"{vector.name}"({arguments})')
-        return self._lane_by_lane(name if python is None else _symbol(step), xs)
-
-    def _lane_by_lane(self, name: str, xs: Sequence[str]) -> str:
-        """Call a function of the C library for every sample by itself."""
-        name = f'"{name}"'
-        self.declared.add(f"declare double @{name}({', '.join(['double'] * len(xs))})")
-        result = "poison"
-        for lane in range(self.lanes):
-            singles = [self._line(f"extractelement {self.type} {x}, i32 {lane}") for x in xs]
-            y = self._line(f"call double @{name}({', '.join(f'double {s}' for s in singles)})")
-            result = self._line(f"insertelement {self.type} {result}, double {y}, i32 {lane}")
-        return result
-
-
-def _constant(x: float, lanes: int) -> str:
-    """Return a constant vector, bit by bit."""
-    bits = struct.unpack("<Q", struct.pack("<d", x))[0]
-    return f"<{', '.join([f'double 0x{bits:016X}'] * lanes)}>"
-
-
-def _constant_mask(x: bool, lanes: int) -> str:
-    return f"<{', '.join([f'i1 {x}'.lower()] * lanes)}>"
-
-
-# The machine. --------------------------------------------------------------------------------------------------------
-
-
-def _symbol(step: Step) -> str:
+def symbol(step: Step) -> str:
+    """Return the name by which native code calls a step's Python function."""
     return f"dagrad.{step.name}.{id(step.python)}"
 
 
-def _callback(step: Step) -> Any:
+def callback(step: Step) -> Any:
     """Let native code call a Python function; the result must live as long as the code."""
     assert step.python is not None
     function = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(step.operands))(step.python)
-    address = ctypes.cast(function, ctypes.c_void_p).value
-    llvm.add_symbol(_symbol(step), address)
+    llvm.add_symbol(symbol(step), ctypes.cast(function, ctypes.c_void_p).value)
     return function
-
-
-@cache
-def _host() -> tuple[Any, dict[str, Any]]:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple(), {"cpu": llvm.get_host_cpu_name(), "features": features, "opt": 1}
-
-
-def _engine(text: str) -> Any:
-    target, options = _host()
-    module = llvm.parse_assembly(text)
-    module.verify()
-    # An engine owns its machine, so each gets a new one.
-    engine = llvm.create_mcjit_compiler(module, target.create_target_machine(**options))
-    engine.finalize_object()
-    return engine
-
-
-# Text of C. ----------------------------------------------------------------------------------------------------------
-
-_C_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==",
-            "ne": "!=", "and": "&&", "or": "||"}  # fmt: skip
-
-
-def c_source(program: Program, name: str, about: str) -> str:
-    """Return a program as standalone C99: ``void name(const double *x, double *y)`` for one sample.
-
-    Args:
-        program: what to write.
-        name: of the function.
-        about: the comment above it.
-
-    Raises:
-        TypeError: if a step calls Python.
-    """
-    lines = [f"    const double v{i} = x[{i}];" for i in range(program.inputs)]
-    for i, step in enumerate(program.steps):
-        place = program.inputs + i
-        if step.python is not None:
-            raise TypeError(f"c_source: the operation {step.name} is code in Python, and C has none of this name")
-        kind = "int" if program.is_condition(place) else "double"
-        lines.append(f"    const {kind} v{place} = {_in_c(step)};")
-    lines += [f"    y[{j}] = {_c_number(x)};" for j, x in enumerate(program.outputs)]
-    body = "\n".join(lines)
-    return f"/* {about} */\n#include <math.h>\n\nvoid {name}(const double *x, double *y)\n{{\n{body}\n}}\n"
-
-
-def _in_c(step: Step) -> str:
-    xs = [_c_number(x) for x in step.operands]
-    if step.name in _C_SIGNS:
-        return f"{xs[0]} {_C_SIGNS[step.name]} {xs[1]}"
-    if step.name == "where":
-        return f"{xs[0]} ? {xs[1]} : {xs[2]}"
-    if step.name in ("neg", "not"):
-        return f"{'-' if step.name == 'neg' else '!'}{xs[0]}"
-    return f"{step.name}({', '.join(xs)})"
-
-
-def _c_number(x: int | float) -> str:
-    if type(x) is int:
-        return f"v{x}"
-    if x != x:
-        return "NAN"
-    if x in (float("inf"), float("-inf")):
-        return "INFINITY" if x > 0 else "(-INFINITY)"
-    return f"({x!r})" if x < 0 or str(x).startswith("-") else repr(x)

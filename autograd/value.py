@@ -719,13 +719,19 @@ def reverse_sweep(
     return adjoints
 
 
-def forward_sweep(order: Iterable[Any], seeds: dict[int, Any], number: Callable[[Any], Any]) -> dict[int, Any]:
+def forward_sweep(
+    order: Iterable[Any],
+    seeds: dict[int, Any],
+    number: Callable[[Any], Any],
+    times: Callable[[Any, Any], Any] = times,
+    plus: Callable[[Any, Any], Any] = plus,
+) -> dict[int, Any]:
     """Accumulate tangents from the seeds on: the twin of `reverse_sweep` over the same order.
 
     Args:
         order: nodes, operands before results.
         seeds: tangents by id of the node; a seeded node is an input, whatever it was made from.
-        number: as for `reverse_sweep`.
+        number, times, plus: as for `reverse_sweep`.
 
     Returns:
         The tangent of each node by id; a node that depends on no seed is absent.
@@ -982,6 +988,11 @@ def _path(v: Value) -> str:
         v = nodes[0]
     end = f"the leaf {v.name or repr(v.data)}" if v.op is None else "..."
     return f"; on the path {' <- '.join([*steps, end])}"
+
+
+def watching() -> bool:
+    """Return whether `detect_anomaly` is on in this thread or task."""
+    return _watch > 0 and _context.get()[1] is not None
 
 
 # Listing. -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,693 @@
+"""`jit` and `objective`: functions and their derivatives as native code over batches of samples.
+
+A function is recorded once and its derivatives are written out (`record`), lowered to steps with native code (`lower`)
+and compiled for whole vectors of samples (`codegen`). Each sample is checked against the guards of the recording; those
+that would have branched elsewhere run on another recording, a *variant*, made at the first of them and kept. A loop
+whose length depends on the data is right thereby.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import update_wrapper
+from inspect import signature
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from autograd import calculus, ops, workers
+from autograd.codegen import BINARY, COMPARISONS, LOGIC, VECTORS, Kernel, Program, Step
+from autograd.csource import FUNCTIONS, c_source
+from autograd.lower import program_of
+from autograd.record import CONDITIONS, Recording, Symbol, both, gradient, is_condition, long_lists, order, tangent
+from autograd.tape import TapeKernel, prefers_tape
+from autograd.value import AnomalyError, Value, detect_anomaly, watching
+
+Floats = NDArray[Any]
+
+#: How many recordings of one function are kept before it is refused: each costs a compilation.
+MOST_VARIANTS = 256
+
+#: What is computed: "value", "gradient" (and value), "jacobian", "hessian", "hvp", "jvp" (and value).
+Kind = str
+Mode = Literal["auto", "line", "tape"]
+
+
+class Variant:
+    """One recording of a function, and the native code that was made from it.
+
+    Args:
+        recording: what was recorded.
+        inputs: its inputs.
+        results: symbols and floats.
+        single: whether the function gave one number, and no list.
+    """
+
+    def __init__(self, recording: Recording, inputs: Sequence[Symbol], results: list[Any], single: bool) -> None:
+        self.recording, self.inputs, self.results, self.single = recording, list(inputs), results, single
+        self._wanted: dict[Kind, tuple[list[Symbol], list[list[Any]]]] = {}
+        self._kernels: dict[Any, Kernel | TapeKernel] = {}
+
+    @property
+    def guarded(self) -> bool:
+        """Whether some sample might not belong here."""
+        return bool(self.recording.guards)
+
+    def held(self) -> Any:
+        """Return the condition that a sample belongs here."""
+        held: Any = 1.0
+        for condition, taken in self.recording.guards.items():
+            held = both(held, condition if taken else ~condition)
+        return held
+
+    def wanted(self, kind: Kind) -> tuple[list[Symbol], list[list[Any]]]:
+        """Return the further inputs of a kind of call, and its results by the arrays that they go to."""
+        if kind not in self._wanted:
+            with long_lists():
+                self._wanted[kind] = self._write_out(kind)
+        return self._wanted[kind]
+
+    def _write_out(self, kind: Kind) -> tuple[list[Symbol], list[list[Any]]]:
+        if kind == "value":
+            return [], [self.results]
+        if kind in ("hvp", "jvp"):
+            directions = [self.recording.input(0.0) for _ in self.inputs]
+            slopes = [tangent(y, self.inputs, directions) for y in self.results]
+            if kind == "jvp":
+                return directions, [self.results, slopes]
+            return directions, [[g.value for g in gradient(slopes[0], self.inputs)]]
+        rows = [g.value for y in self.results for g in gradient(y, self.inputs)]
+        if kind == "hessian":
+            return [], [[h.value for g in rows for h in gradient(g, self.inputs)]]
+        return [], [rows] if kind == "jacobian" else [self.results, rows]
+
+    def program(self, kind: Kind, groups: tuple[int, ...] = (), native: frozenset[str] = VECTORS) -> Program:
+        """Return the program of a kind of call; if the variant is guarded, last whether the guards hold."""
+        more, wanted = self.wanted(kind)
+        if self.guarded:
+            wanted = [*wanted, [self.held()]]
+        sizes = tuple(len(group) for group in wanted)
+        inputs = [*self.inputs, *more]
+        with long_lists():
+            results = [x for group in wanted for x in group]
+            return program_of(inputs, results, native, groups_in=groups or (len(inputs),), groups_out=sizes)
+
+    def kernel(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel | TapeKernel:
+        """Return native code for a kind of call; groups are how many inputs come from each array."""
+        key = kind, groups, lanes, dtype, mode
+        if key not in self._kernels:
+            self._kernels[key] = self._compile(kind, groups, lanes, dtype, mode)
+        return self._kernels[key]
+
+    def _compile(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel | TapeKernel:
+        if mode == "tape" or (mode == "auto" and prefers_tape(self.recording, self.results)):
+            return self._tape(kind, groups, lanes, dtype)
+        return Kernel(self.program(kind, groups), lanes, dtype)
+
+    def _tape(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any) -> TapeKernel:
+        raise NotImplementedError
+
+    @property
+    def path(self) -> Any:
+        """What tells recordings apart: two of one path are one."""
+        return self.program("value")
+
+    # As plain data, for pickles.
+
+    def plain(self) -> tuple[Any, ...]:
+        """Return the recording as names of operations and places of operands."""
+        nodes = order([*self.results, *self.recording.guards])
+        place: dict[Any, int] = {x: i for i, x in enumerate(self.inputs)}
+        steps = []
+        for v in nodes:
+            if v.op is not None:
+                steps.append((v.op.name, tuple([place[x] if type(x) is Symbol else x for x in v.operands])))
+                place[v] = len(place)
+        results = [place[x] if isinstance(x, Symbol) else x for x in self.results]
+        guards = [(place[x], taken) for x, taken in self.recording.guards.items()]
+        return [x.here for x in self.inputs], steps, results, guards, self.single
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> Variant:
+        """Return the recording that `plain` wrote."""
+        here, steps, results, guards, single = plain
+        recording = Recording()
+        inputs = [recording.input(x) for x in here]
+        values: list[Any] = list(inputs)
+        with long_lists():
+            for name, operands in steps:
+                op = CONDITIONS.get(name) or ops.lookup(name)
+                values.append(recording.make(op, [values[x] if type(x) is int else x for x in operands]))
+        recording.guards = {values[x]: taken for x, taken in guards}
+        return cls(recording, inputs, [values[x] if type(x) is int else x for x in results], single)
+
+
+def _record(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool, name: str) -> Variant:
+    """Record a function at a point.
+
+    Args:
+        f: the function.
+        parts: for every parameter its numbers.
+        flat: per call, whether parameters are single numbers (True) or lists.
+        name: of the function, for errors.
+    """
+    recording = Recording()
+    with long_lists():
+        symbols = [[recording.input(float(x)) for x in part] for part in parts]
+        y = f(*[part[0] for part in symbols]) if flat else f(*symbols)
+    single, results = _results(name, y)
+    return Variant(recording, [x for part in symbols for x in part], results, single)
+
+
+def _results(name: str, y: Any) -> tuple[bool, list[Any]]:
+    """Return whether a function gave one number, and its numbers."""
+    if y is None:
+        raise TypeError(f"jit: {name} returned None; does it lack a return?")
+    several = isinstance(y, list | tuple) or (hasattr(y, "ndim") and y.ndim > 0)
+    numbers = [*(y.ravel().tolist() if hasattr(y, "ravel") else y)] if several else [y]
+    for k, x in enumerate(numbers):
+        if is_condition(x):
+            numbers[k] = ops.where(x, 1.0, 0.0)
+        elif not isinstance(x, Symbol | float | int | np.floating | np.integer | np.bool_):
+            raise TypeError(f"jit: {name} must return a number or a flat list of them, got {x!r}")
+    return not several, [x if isinstance(x, Symbol) else float(x) for x in numbers]
+
+
+class Compiled:
+    """A function that `jit` compiles, variant by variant, as calls need them."""
+
+    def __init__(self, f: Callable[..., Any] | None, scalars: bool, mode: Mode, threads: int | None) -> None:
+        self._f, self._scalars, self._mode, self._threads = f, scalars, mode, threads
+        self._variants: list[Variant] = []  # for any number of inputs, in the order of their making
+        self._lock = threading.RLock()
+        self._points = threading.local()
+        self._name = str(getattr(f, "__name__", f))
+        self._parameters = list(signature(f).parameters) if f is not None else []
+        if f is not None:
+            update_wrapper(self, f)
+
+    def __call__(self, *args: ArrayLike, out: Any = None) -> Any:
+        """Return f at one point, or at every row of a batch.
+
+        Args:
+            args: an array [n], or a batch [N, n]; numbers, or arrays [N], if f takes several parameters. Arrays of
+                float32 are computed in float32, all else in float64.
+            out: an array [N], or [N, m] if f gives m numbers, to write to.
+        """
+        if out is None:
+            found = self._at_point("value", args)
+            if found is not None:
+                return float(found[0][0]) if found[1] else found[0]
+        return self._call("value", args, None if out is None else (out,))[0]
+
+    def value_and_grad(self, *args: ArrayLike, out: Any = None) -> tuple[Any, Any]:
+        """Return f and its gradient, at one point or at every row of a batch.
+
+        Args:
+            args: as for a call.
+            out: two arrays to write to, [N] and [N, n].
+
+        Returns:
+            The value and the gradient [n], or [N] and [N, n]. If f takes several parameters, the gradient is a tuple
+            with an entry for each.
+
+        Raises:
+            TypeError: if f gives more than one number; `jacobian` is for several.
+        """
+        if out is None:
+            found = self._at_point("gradient", args)
+            if found is not None and found[1]:
+                y = found[0]
+                return float(y[0]), tuple(y[1:].tolist()) if self._scalars else y[1:]
+        value, slopes = self._call("gradient", args, out)
+        if self._scalars and out is None:
+            return value, tuple(slopes.T) if slopes.ndim > 1 else tuple(slopes.tolist())
+        return value, slopes
+
+    def jacobian(self, *args: ArrayLike, out: Any = None) -> Floats:
+        """Return the derivatives of every result by every number: [m, n], or [N, m, n] for a batch."""
+        return self._call("jacobian", args, None if out is None else (out,))[0]
+
+    def hessian(self, *args: ArrayLike, out: Any = None) -> Floats:
+        """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch."""
+        return self._call("hessian", args, None if out is None else (out,))[0]
+
+    def hvp(self, *args: ArrayLike, out: Any = None) -> Floats:
+        """Return the Hessian times a vector, without the Hessian: [n], or [N, n] for a batch.
+
+        Args:
+            args: the arguments, and then likewise the vector: ``f.hvp(x, v)``, ``f.hvp(a, b, va, vb)``.
+            out: an array to write to.
+        """
+        return self._call("hvp", args, None if out is None else (out,))[0]
+
+    def jvp(self, *args: ArrayLike, out: Any = None) -> tuple[Any, Any]:
+        """Return f, and its derivative along a direction.
+
+        Args:
+            args: the arguments, and then likewise the direction: ``f.jvp(x, v)``, ``f.jvp(a, b, va, vb)``.
+            out: two arrays to write to.
+        """
+        value, slope = self._call("jvp", args, out)
+        return value, slope
+
+    # What was compiled.
+
+    def listing(self, kind: Kind = "gradient", variant: int = 0) -> str:
+        """Return what is compiled, one operation a line.
+
+        Args:
+            kind: "value", "gradient", "jacobian", "hessian", "hvp" or "jvp".
+            variant: which recording, counted from 0.
+
+        >>> f = jit(lambda x: x[0] * ops.exp(x[1]))
+        >>> _ = f([1.0, 2.0])
+        >>> print(f.listing())
+        v0 = exp(x[1])
+        v1 = x[0] * v0
+        return v1, v0, v1
+        """
+        found = self._recorded(variant, kind)
+        return _listing(found.program(kind), self._names(found, kind), found.guarded)
+
+    def c_source(self, name: str = "f", variant: int = 0, kind: Kind = "gradient", scalar: str = "double") -> str:
+        """Return a program as standalone C99, ``void name(const double *x, double *y)`` for one sample.
+
+        y receives the results, their derivatives, and last, if there is more than one variant to expect, 1 where the
+        guards of this one hold, else 0.
+
+        Args:
+            name: of the C function.
+            variant: which recording, counted from 0.
+            kind: as for `listing`.
+            scalar: "double" or "float".
+        """
+        if not name.isidentifier():
+            raise ValueError(f"c_source: the name of a function in C is an identifier, got {name!r}")
+        found = self._recorded(variant, kind)
+        about = f"{self._name}: {kind}{', and whether the guards hold' * found.guarded}, of variant {variant}"
+        return c_source(found.program(kind, native=frozenset(FUNCTIONS)), name, about.replace("*/", "* /"), scalar)
+
+    def llvm(self, kind: Kind = "gradient", variant: int = 0, lanes: int = 0) -> str:
+        """Return a program in LLVM's language, as it is compiled.
+
+        Args:
+            kind: as for `listing`.
+            variant: which recording, counted from 0.
+            lanes: samples at a time; default what a vector of the host holds.
+        """
+        found = self._recorded(variant, kind)
+        return self._kernel(found, kind, (), lanes, np.float64).text()
+
+    def workspace(self, kind: Kind = "gradient", variant: int = 0, lanes: int = 0) -> int:
+        """Return how many bytes a thread needs to compute, beside arguments and results, however large the batch.
+
+        Args:
+            kind: as for `listing`.
+            variant: which recording, counted from 0.
+            lanes: samples at a time; default what a vector of the host holds, as for batches.
+        """
+        found = self._recorded(variant, kind)
+        return 8 * self._kernel(found, kind, (), lanes, np.float64).workspace
+
+    @property
+    def variants(self) -> int:
+        """How many recordings there are: one, and one more for every way of branching that has been met."""
+        return len(self._variants)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._name}, {self.variants} variant{'s' * (self.variants != 1)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        f = _reference(self._f)
+        if f is None and not self._variants:
+            raise pickle.PicklingError(
+                f"jit: {self._name} cannot be pickled itself, and it has no recording yet; call it once before, or "
+                "define it at the top of a module"
+            )
+        with self._lock:
+            plain = [variant.plain() for variant in self._variants]
+        return _restored, (f, self._scalars, self._mode, self._threads, self._name, self._parameters, plain)
+
+    def _kernel(self, variant: Variant, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any) -> Any:
+        with self._lock:
+            return variant.kernel(kind, groups, lanes, dtype, self._mode)
+
+    def _recorded(self, variant: int, kind: Kind) -> Variant:
+        if not 0 <= variant < len(self._variants):
+            raise IndexError(
+                f"jit: {self._name} has {self.variants} recordings, and none has the number {variant}; a call records"
+            )
+        found = self._variants[variant]
+        _check_single(found, kind, self._name)
+        return found
+
+    def _names(self, variant: Variant, kind: Kind) -> list[str]:
+        n = len(variant.inputs)
+        if self._scalars:
+            names = self._parameters[:n]
+        else:
+            names = [f"{self._parameters[0] if self._parameters else 'x'}[{k}]" for k in range(n)]
+        return [*names, *(f"d{name}" for name in names)] if kind in ("hvp", "jvp") else names
+
+    # Calls.
+
+    def _arrays(self, kind: Kind, args: Sequence[Any]) -> tuple[list[Floats], bool]:
+        """Return the arguments as arrays [N, k] of one type of float, and whether they are one point."""
+        double = kind in ("hvp", "jvp")
+        expected = (len(self._parameters) if self._scalars else 1) * (1 + double)
+        if len(args) != expected:
+            what = "numbers, or arrays [N] for a batch" if self._scalars else "one array [n], or [N, n] for a batch"
+            then = "; then the direction likewise" if double else ""
+            raise TypeError(f"jit: {self._name} takes {what}{then}; got {len(args)} arguments")
+        arrays = as_numbers(args, self._name)
+        most = 1 if self._scalars else 2
+        for a in arrays:
+            if a.ndim > most or (not self._scalars and a.ndim == 0):
+                what = "numbers, or arrays [N] for a batch" if self._scalars else "one array [n], or [N, n] for a batch"
+                raise ValueError(f"jit: {self._name} takes {what}; got shape {a.shape}")
+        one = all(a.ndim < most for a in arrays)
+        if self._scalars:
+            arrays = [a.reshape(-1, 1) if a.ndim else a.reshape(1, 1) for a in arrays]
+        else:
+            arrays = [a if a.ndim == 2 else a.reshape(1, -1) for a in arrays]
+        samples = {len(a) for a in arrays if len(a) != 1} or {1}
+        if len(samples) > 1 or len({a.shape[1] for a in arrays}) > 1:
+            shapes = ", ".join(str(np.shape(a)) for a in args)
+            raise ValueError(f"jit: the arguments of {self._name} must go together, got shapes {shapes}")
+        n = samples.pop()
+        return [a if len(a) == n else np.broadcast_to(a, (n, a.shape[1])) for a in arrays], one
+
+    def _call(self, kind: Kind, args: Sequence[Any], out: Any) -> list[Any]:
+        """Return the results of a kind of call, shaped for the caller."""
+        arrays, one = self._arrays(kind, args)
+        if watching():
+            self._watch(kind, arrays, one)
+        n, width = len(arrays[0]), sum(a.shape[1] for a in arrays) // (1 + (kind in ("hvp", "jvp")))
+        first = self._first(arrays, width)
+        _check_single(first, kind, self._name)
+        m, dtype = len(first.results), arrays[0].dtype
+        values: tuple[int, ...] = () if first.single else (m,)
+        shapes = {
+            "value": [values], "gradient": [values, (width,)], "jacobian": [(m, width)], "hessian": [(width, width)],
+            "hvp": [(width,)], "jvp": [values, values],
+        }[kind]  # fmt: skip
+        if out is None:
+            # A column of numbers lies side by side: as the vectors of samples do.
+            flat = [np.empty((int(np.prod(shape)), n), dtype).T for shape in shapes]
+            results = [y.T.reshape(*shape, n) for y, shape in zip(flat, shapes, strict=True)]
+            results = [np.moveaxis(y, -1, 0) for y in results]
+        else:
+            results, flat = _buffers(out, [s if one else (n, *s) for s in shapes], n, dtype, self._name)
+        targets = flat
+        if out is not None and any(np.may_share_memory(y, a) for y in flat for a in arrays):
+            targets = [np.empty_like(y) for y in flat]
+        self._run(kind, arrays, width, targets)
+        for y, result in zip(targets, flat, strict=True):
+            if y is not result:
+                result[...] = y
+        if out is not None:
+            for y, result, given in zip(flat, results, out, strict=True):
+                if not np.shares_memory(y, given):
+                    given[...] = y.reshape(result.shape)
+            return list(out)
+        if one:
+            return [float(y[0]) if y.ndim == 1 else y[0] for y in results]
+        return results
+
+    def _first(self, arrays: list[Floats], width: int) -> Variant:
+        """Return a variant for so many inputs, made at the first sample if there is none; at 1 where there is none."""
+        with self._lock:
+            known = self._made_for(width)
+            if known:
+                return known[0]
+            if len(arrays[0]):
+                point = np.concatenate([a[0] for a in arrays])[:width].tolist()
+            else:
+                point = [1.0] * width
+            return self._new_variant(point)[0]
+
+    def _run(self, kind: Kind, arrays: list[Floats], width: int, targets: list[Floats]) -> None:
+        """Compute every sample by the variant whose guards it meets."""
+        n = len(arrays[0])
+        if not n:
+            return
+        todo: NDArray[np.int64] | None = None  # all
+        for tried in range(MOST_VARIANTS + 1):
+            here = arrays if todo is None else [a[todo] for a in arrays]
+            with self._lock:
+                variant, sure = self._variant(tried, np.concatenate([a[0] for a in here])[:width].tolist())
+            kernel = self._kernel(variant, kind, tuple(a.shape[1] for a in arrays), self._lanes(n), arrays[0].dtype)
+            outputs = targets if todo is None else [np.empty((y.shape[1], len(todo)), y.dtype).T for y in targets]
+            if not variant.guarded:
+                workers.run(kernel, here, outputs, self._threads)
+                if todo is not None:
+                    _scatter(targets, todo, outputs, slice(None))
+                return
+            held = np.empty((1, len(here[0])), arrays[0].dtype)
+            workers.run(kernel, here, [*outputs, held.T], self._threads)
+            if sure:
+                held[0, 0] = 1.0  # the recording is of this sample, whatever the last digits say
+            good = held[0] != 0.0
+            if todo is not None:
+                _scatter(targets, todo, outputs, good)
+            if good.all():
+                return
+            todo = np.flatnonzero(~good) if todo is None else todo[~good]
+
+    def _lanes(self, n: int) -> int:
+        return 1 if n == 1 else 0
+
+    def _made_for(self, n: int) -> list[Variant]:
+        return [v for v in self._variants if len(v.inputs) == n]
+
+    def _variant(self, tried: int, point: list[float]) -> tuple[Variant, bool]:
+        """Return the next variant to try, and whether it is known to be that of the point."""
+        known = self._made_for(len(point))
+        return (known[tried], False) if tried < len(known) else self._new_variant(point)
+
+    def _new_variant(self, point: list[float]) -> tuple[Variant, bool]:
+        """Return the variant of a point by recording it there."""
+        known = self._made_for(len(point))
+        if len(known) >= MOST_VARIANTS:
+            raise RuntimeError(
+                f"jit: {self._name} branches in more than {MOST_VARIANTS} ways on these data; write choices as "
+                "autograd.where, or leave it uncompiled"
+            )
+        if self._f is None:
+            raise RuntimeError(
+                f"jit: {self._name} came from a pickle without its Python, and at {point} it branches as none of its "
+                f"{self.variants} recordings does; define it at the top of a module, or record such points before"
+            )
+        parts = [(x,) for x in point] if self._scalars else [tuple(point)]
+        variant = _record(self._f, parts, self._scalars, self._name)
+        for other in known:  # a comparison that is decided by the last digits leads here again and again
+            if other.guarded and other.path == variant.path:
+                return other, True
+        self._variants.append(variant)
+        return variant, True
+
+    def _at_point(self, what: Kind, args: Sequence[Any]) -> tuple[Floats, bool] | None:
+        """Return the results at one point by the first variant, and whether it is single, or None if not so simple.
+
+        It is the same code as for a batch, with everything that a call needs made before.
+        """
+        x = args if self._scalars else args[0] if len(args) == 1 else ()
+        if type(x) is np.ndarray:
+            if x.ndim != 1 or x.dtype != np.float64:
+                return None
+        elif not isinstance(x, list | tuple) or not x or type(x[0]) is not float:
+            return None
+        points: dict[Any, _Point] = vars(self._points)
+        point = points.get(f"{what}{len(x)}")
+        if point is None:
+            with self._lock:
+                known = self._made_for(len(x))
+                if not known or (self._scalars and len(x) != len(self._parameters)):
+                    return None
+                kernel = known[0].kernel(what, (len(x),), 1, np.dtype("d"), self._mode)
+                point = points[f"{what}{len(x)}"] = _Point(kernel, known[0])
+        if watching():
+            return None
+        try:
+            point.x[0] = x
+        except (TypeError, ValueError):
+            return None  # an array among the numbers
+        point.run()
+        if not point.held[0, 0]:
+            return None
+        return point.y[0].copy(), point.single
+
+    # Anomalies.
+
+    def _watch(self, kind: Kind, arrays: list[Floats], one: bool) -> None:
+        """Run eagerly, and watched, what gives or meets a number that is not finite."""
+        if self._f is None:
+            raise RuntimeError(f"jit: {self._name} came from a pickle without its Python, and cannot be watched")
+        f, n = self._f, len(arrays[0])
+        arrays = arrays[: len(arrays) // 2] if kind in ("hvp", "jvp") else arrays
+        for r in range(n):
+            point = np.concatenate([a[r] for a in arrays]).tolist()
+            try:
+                with detect_anomaly():
+                    leaves = [Value(x, name) for x, name in zip(point, self._point_names(len(point)), strict=True)]
+                    y = f(*leaves) if self._scalars else f(leaves)
+                    if kind != "value":
+                        for result in [y] if isinstance(y, Value) else list(y):
+                            if isinstance(result, Value):
+                                calculus.gradients(result, leaves)
+            except AnomalyError as error:
+                where = "" if one else f"sample {r}: "
+                raise AnomalyError(f"{self._name}: {where}{error}", error.node) from None
+
+    def _point_names(self, n: int) -> list[str]:
+        return self._parameters[:n] if self._scalars else [f"{self._parameters[0]}[{k}]" for k in range(n)]
+
+
+class _Point:
+    """Native code ready to run at one point again and again, with its buffers; for one thread."""
+
+    def __init__(self, kernel: Any, variant: Variant) -> None:
+        self.single = variant.single
+        sizes = kernel.program.groups_out
+        total = sum(sizes) - variant.guarded
+        self.x, self.y, self.held = np.empty((1, kernel.program.inputs)), np.empty((1, total)), np.ones((1, 1))
+        outputs: list[Any] = []
+        start = 0
+        for size in sizes[: len(sizes) - variant.guarded]:
+            outputs.append(self.y[:, start : start + size])
+            start += size
+        self.run = kernel.ready([self.x], [*outputs, self.held][: len(sizes)])
+
+
+def _check_single(variant: Variant, kind: Kind, name: str) -> None:
+    if variant.single or kind in ("value", "jacobian", "jvp"):
+        return
+    what = {"gradient": "gradient; use jacobian", "hessian": "Hessian; compile one of them", "hvp": "Hessian"}
+    if kind not in what:
+        raise ValueError(f"there is no kind {kind!r}; there are value, gradient, jacobian, hessian, hvp and jvp")
+    raise TypeError(f"jit: {name} returns several numbers, which have no {what[kind]}")
+
+
+def as_numbers(args: Sequence[Any], name: str) -> list[Floats]:
+    """Return arguments as arrays of one type of float: float32 if all that are arrays are, else float64."""
+    arrays = [np.asarray(a) for a in args]
+    for a, given in zip(arrays, args, strict=True):
+        if a.dtype.kind == "c":
+            raise TypeError(f"{name}: complex numbers are not compiled, got {given!r}; give real and imaginary parts")
+        if a.dtype.kind == "O" and any(isinstance(x, Value) for x in a.ravel()[:1]):
+            raise TypeError(
+                f"{name} is compiled code on floats, got Values; call the function itself, or give their .data"
+            )
+    single = all(a.dtype == np.float32 or (a.ndim == 0 and not isinstance(g, np.ndarray | np.generic))
+                 for a, g in zip(arrays, args, strict=True)) and any(a.dtype == np.float32 for a in arrays)  # fmt: skip
+    dtype = np.dtype(np.float32 if single else np.float64)
+    return [as_floats(a, dtype) for a in arrays]
+
+
+def as_floats(a: Any, dtype: Any) -> Floats:
+    """Return an array of a type of float whose strides are whole numbers of elements; a copy only where needed."""
+    a = np.asarray(a, dtype=dtype)
+    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
+        a = a.copy()
+    return a
+
+
+def _buffers(
+    out: Any, shapes: list[tuple[int, ...]], n: int, dtype: Any, name: str
+) -> tuple[list[Floats], list[Floats]]:
+    """Return the caller's arrays, and views of them [N, numbers] to write to (or new ones where there is no view)."""
+    given = list(out) if isinstance(out, tuple | list) else [out]
+    if len(given) != len(shapes):
+        raise TypeError(f"{name}: out must be {len(shapes)} arrays, got {len(given)}")
+    flat = []
+    for y, shape in zip(given, shapes, strict=True):
+        if not isinstance(y, np.ndarray) or y.shape != shape or y.dtype != dtype:
+            about = f"{y.dtype} array of shape {y.shape}" if isinstance(y, np.ndarray) else repr(y)
+            raise ValueError(f"{name}: out must be a {dtype} array of shape {shape}, got {about}")
+        if not y.flags.writeable:
+            raise ValueError(f"{name}: out is a read-only array; give one that may be written to")
+        view = y.reshape(n, -1)
+        flat.append(view if y.flags.aligned and all(s % y.itemsize == 0 for s in view.strides) else view.copy())
+    return given, flat
+
+
+def _scatter(targets: list[Floats], todo: Any, outputs: list[Floats], good: Any) -> None:
+    for y, found in zip(targets, outputs, strict=True):
+        y[todo[good]] = found[good]
+
+
+def _reference(f: Any) -> Any:
+    """Return a function if it can be pickled, as a reference to its module, else None."""
+    try:
+        pickle.dumps(f)
+    except Exception:  # whatever keeps it from being pickled, the recordings can be
+        return None
+    return f
+
+
+def _restored(
+    f: Any, scalars: bool, mode: Mode, threads: int | None, name: str, parameters: list[str], plain: list[Any]
+) -> Compiled:
+    compiled = Compiled(f, scalars, mode, threads)
+    compiled._name, compiled._parameters = name, parameters
+    compiled._variants = [Variant.from_plain(p) for p in plain]
+    return compiled
+
+
+def _listing(program: Program, inputs: list[str], guarded: bool) -> str:
+    names = [*inputs, *(f"v{i}" for i in range(len(program.steps)))]
+
+    def shown(x: int | float) -> str:
+        return names[x] if type(x) is int else repr(x)
+
+    lines = [f"v{i} = {_printed(step, [shown(x) for x in step.operands])}" for i, step in enumerate(program.steps)]
+    outputs = program.outputs
+    if guarded:
+        lines.append(f"guard {shown(outputs[-1])}")
+        outputs = outputs[:-1]
+    return "\n".join([*lines, f"return {', '.join(map(shown, outputs))}"])
+
+
+def _printed(step: Step, xs: list[str]) -> str:
+    signs = BINARY.keys() | COMPARISONS.keys() | LOGIC.keys()
+    if step.name in signs or step.name in ("neg", "not"):
+        op = CONDITIONS.get(step.name) or ops.TABLE[step.name]
+        return op.form.format(*xs)
+    return f"{step.name}({', '.join(xs)})"
+
+
+def jit(f: Callable[..., Any], *, mode: Mode = "auto", threads: int | None = None) -> Compiled:
+    """Compile a function of numbers, and its derivatives, to vector code over batches.
+
+    Args:
+        f: written in operators and autograd's operations. With one parameter it is given a list of n numbers (for
+            arrays, begin with ``x = np.array(x)``); with several, one number each. It returns a number, or a list or
+            array of numbers. What else it reads is read when it is recorded.
+        mode: how a recording becomes native code. "line" writes all of it out, which is fastest to run; "tape" writes
+            out what repeats once, and goes through a list of calls, which is fast to prepare; "auto" decides by size.
+        threads: the most to use for a large batch; default as many as there are processors.
+
+    Returns:
+        A function of an array [n], or of a batch [N, n] (numbers, or arrays [N], for several parameters), with
+        `value_and_grad`, `jacobian`, `hessian`, `hvp` and `jvp`.
+
+    >>> f = jit(lambda x: x[0] * ops.exp(-x[1]) if x[0] > 0 else x[1])
+    >>> f.value_and_grad([[2.0, 0.0], [-1.0, 5.0]])
+    (array([2., 5.]), array([[ 1., -2.],
+           [ 0.,  1.]]))
+    >>> f.variants
+    2
+    """
+    if not callable(f):
+        raise TypeError(f"jit takes a function, got {f!r}")
+    if mode not in ("auto", "line", "tape"):
+        raise ValueError(f'jit: mode is "auto", "line" or "tape", got {mode!r}')
+    workers.check(threads)
+    parameters = signature(f).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return Compiled(f, len([p for p in positional if p.default is p.empty]) > 1, mode, threads)

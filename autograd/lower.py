@@ -1,0 +1,152 @@
+"""From recordings to programs: every operation as steps that have native code.
+
+A row has code of its own name (an instruction, a vector form, a function of the C library), or is a formula of other
+rows, or is code in Python, which is called sample by sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from autograd import ops
+from autograd.codegen import BINARY, COMPARISONS, INTRINSICS, LOGIC, VECTORS, Program, Step
+from autograd.op import Op
+from autograd.record import Symbol, order
+
+#: Rows whose operation codegen knows by the row's own name.
+_OWN = {*BINARY, *COMPARISONS, *LOGIC, "neg", "not", "where", *INTRINSICS}
+
+
+def lowered(results: Sequence[Any], native: frozenset[str] = VECTORS, known: dict[Symbol, Any] | None = None) -> list[Any]:
+    """Write results in operations that have native code: a row without is its own formula of its operands.
+
+    Args:
+        results: symbols and floats.
+        native: names of rows that have code of that name.
+        known: what symbols have been lowered to; is added to.
+    """
+    known = {} if known is None else known
+    for v in order(results, known):
+        if v.op is None:
+            known[v] = v
+            continue
+        xs = [known[x] if type(x) is Symbol else x for x in v.operands]
+        known[v] = _lower(v, v.op, xs, native, known)
+    return [known[x] if isinstance(x, Symbol) else x for x in results]
+
+
+def _lower(v: Symbol, op: Op, xs: list[Any], native: frozenset[str], known: dict[Symbol, Any]) -> Any:
+    """Return what a symbol is lowered to, its operands having become xs."""
+    if not any(type(x) is Symbol for x in xs):
+        return op.call(xs)
+    formula: Any = None
+    if op.name not in _OWN and op.name not in native:
+        formula = FORMULAS.get(op.name) or (op.value if _is_formula(op) else None)
+    if formula is not None:
+        for x in xs:
+            if type(x) is Symbol:
+                known.setdefault(x, x)
+        try:
+            result = formula(xs) if op.arity < 0 else formula(*xs)
+        except (TypeError, AttributeError):
+            pass  # code on floats after all: it is called, sample by sample
+        else:
+            return lowered([result], native, known)[0]
+    if all(a is b for a, b in zip(xs, v.operands, strict=True)):
+        return v
+    return v.recording.make(op, xs)
+
+
+def _is_formula(op: Op) -> bool:
+    """Whether a row's value is written in these operations, as far as its form tells."""
+    return not hasattr(op.value, "c") and op.value.__name__ == "<lambda>"
+
+
+def _halved(xs: list[Any], plus: Callable[[Any, Any], Any]) -> Any:
+    """Join numbers two by two: short chains, small errors."""
+    while len(xs) > 1:
+        xs = [plus(*xs[i : i + 2]) if i + 1 < len(xs) else xs[i] for i in range(0, len(xs), 2)]
+    return xs[0] if xs else 0.0
+
+
+def _sum(xs: list[Any]) -> Any:
+    return _halved(xs, lambda a, b: a + b)
+
+
+def _norm(xs: list[Any]) -> Any:
+    top = _halved([abs(x) for x in xs], ops.maximum)
+    safe = ops.where(top == 0.0, 1.0, top)
+    return top * ops.sqrt(_sum([(x / safe) * (x / safe) for x in xs]))
+
+
+def _logsumexp(xs: list[Any]) -> Any:
+    top = _halved(xs, ops.maximum)
+    shift = ops.where(abs(top) < math.inf, top, 0.0)
+    return shift + ops.log(_sum([ops.exp(x - shift) for x in xs]))
+
+
+def _mod(a: Any, b: Any) -> Any:
+    rest = ops.fmod(a, b)
+    return ops.where((rest != 0.0) & ((rest < 0.0) ^ (b < 0.0)), rest + b, rest)
+
+
+def _bell(x: Any, scale: float) -> Any:
+    """exp(-scale x^2) with the square split, as in `special`."""
+    size = ops.minimum(abs(x), 60.0)
+    high = ops.floor(size * 2.0**20) * 2.0**-20
+    return ops.exp(-scale * (high * high)) * ops.exp(-scale * ((size - high) * (size + high)))
+
+
+#: Rows whose values are code on floats, as formulas of other rows.
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "mod": _mod,
+    "gaussian": lambda x: _bell(x, 1.0),
+    "normal_pdf": lambda x: _bell(x, 0.5) / math.sqrt(2.0 * math.pi),
+    "floordiv": lambda a, b: ops.floor((a - _mod(a, b)) / b + 0.5),
+    "sum": _sum,
+    "mean": lambda xs: _sum(xs) / float(len(xs)),
+    "dot": lambda xs: _sum([a * b for a, b in zip(*ops._halves(xs), strict=True)]),
+    "prod": lambda xs: _halved(xs, lambda a, b: a * b),
+    "norm": _norm,
+    "logsumexp": _logsumexp,
+}
+
+
+
+def program_of(
+    inputs: Sequence[Symbol],
+    results: Sequence[Any],
+    native: frozenset[str] = VECTORS,
+    **shape: Any,
+) -> Program:
+    """Return the straight-line program of results, with nothing in it that they do not need.
+
+    Args:
+        inputs: the symbols that are inputs, whatever they were made from.
+        results: symbols and floats.
+        native: names of rows that have code of that name.
+        shape: what else `Program` takes.
+    """
+    results = lowered(results, native, {x: x for x in inputs})
+    place: dict[Any, int] = {x: i for i, x in enumerate(inputs)}
+    steps: list[Step] = []
+    for v in order(results, place):
+        place[v] = len(inputs) + len(steps)
+        operands = tuple([place[x] if type(x) is Symbol else x for x in v.operands])
+        steps.append(_step(v.op, operands, native))
+    outputs = tuple([place[x] if isinstance(x, Symbol) else float(x) for x in results])
+    return Program(len(inputs), tuple(steps), outputs, **shape)
+
+
+def _step(op: Any, operands: tuple[int | float, ...], native: frozenset[str]) -> Step:
+    own = op.name in _OWN or op.name in native
+    name = op.name if own else getattr(op.value, "c", None)
+    return Step(name, operands) if name else Step(op.name, operands, _on_floats(op))
+
+
+@cache
+def _on_floats(op: Op) -> Callable[..., float]:
+    return lambda *xs: op.call(xs)

@@ -1,0 +1,5 @@
+"""Tape."""
+class TapeKernel:
+    pass
+def prefers_tape(recording, results):
+    return False

@@ -1,0 +1,85 @@
+"""Threads over a batch: native code holds no lock of the interpreter, so that the samples go to all processors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+#: Seconds that a share of the work should take at least: below, the threads cost more than they bring.
+LEAST_SHARE = 5e-4
+
+#: Seconds that a step of a program takes for a sample, about: the guess that decides how many threads there are.
+STEP = 1.5e-10
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check(threads: int | None) -> None:
+    """Refuse what is no number of threads."""
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise ValueError(f"threads must be a whole number of at least 1, or None for all processors, got {threads!r}")
+
+
+def shares(kernel: Any, samples: int, threads: int | None) -> list[slice]:
+    """Return the samples in shares, one a thread."""
+    wanted = processors() if threads is None else threads
+    most = int(samples * kernel.steps * STEP / LEAST_SHARE)
+    count = max(1, min(wanted, most))
+    size = -(-samples // (count * kernel.lanes)) * kernel.lanes
+    return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
+
+
+def run(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], threads: int | None) -> None:
+    """Run a kernel over all samples of arrays [N, k]."""
+    parts = shares(kernel, len(inputs[0]), threads)
+    _all([lambda part=part: kernel(inputs, outputs, rows=part) for part in parts])
+
+
+def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any, threads: int | None) -> Any:
+    """Run a kernel that adds up over samples, and return the sums [summed] in float64.
+
+    The samples are added in blocks whose size does not depend on the number of threads, so that neither do the sums.
+    """
+    samples = len(inputs[0])
+    size = max(BLOCK, -(-samples // 256))
+    size = -(-size // kernel.lanes) * kernel.lanes
+    blocks = [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
+    sums = np.zeros((len(blocks), kernel.summed, kernel.lanes), kernel.dtype)
+    count = len(shares(kernel, samples, threads))
+
+    def work(first: int) -> None:
+        for b in range(first, len(blocks), count):
+            kernel(inputs, outputs, shared, sums[b], blocks[b])
+
+    _all([lambda first=first: work(first) for first in range(count)])
+    return sums.sum(axis=(0, 2), dtype=np.float64)
+
+
+#: Samples that are added up together.
+BLOCK = 4096
+
+
+def _all(jobs: Sequence[Any]) -> None:
+    """Run jobs side by side, the first in this thread, and wait for all of them whatever happens."""
+    if len(jobs) == 1:
+        jobs[0]()
+        return
+    pool = _pools.get(os.getpid())  # a fork has the pool without its threads
+    if pool is None or pool._max_workers < len(jobs) - 1:
+        pool = _pools[os.getpid()] = ThreadPoolExecutor(max(len(jobs), processors()), "dagrad")
+    others = [pool.submit(job) for job in jobs[1:]]
+    try:
+        jobs[0]()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
