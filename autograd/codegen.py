@@ -16,13 +16,12 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from autograd import machine, vecmath
+from autograd import invoke, machine, vecmath
 
 #: Steps per function of LLVM.
 CHUNK = 400
@@ -35,7 +34,7 @@ INTRINSICS = {"sqrt": "sqrt", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}
 #: Functions that have a vector form but no name in C.
 VECTORS = frozenset({"sigmoid", "softplus", "logsigmoid", "gaussian", "normal_pdf", "normal_cdf"})
 
-_ALL = slice(None)
+_NOTHING = np.empty(0)
 _CONDITIONS = {*COMPARISONS, *LOGIC, "not"}
 _CHEAP = {"neg", "add", "sub", "mul"}
 
@@ -112,6 +111,7 @@ class Kernel:
     Attributes:
         workspace: how many numbers a call needs room for beside its arguments, however many samples there are.
         steps: how many steps it takes for a sample.
+        calls_python: whether some step is a function in Python.
     """
 
     def __init__(self, program: Program, lanes: int = 0, dtype: Any = np.float64) -> None:
@@ -119,7 +119,7 @@ class Kernel:
         self.lanes = lanes or machine.vector_lanes() * 8 // self.dtype.itemsize
         self.summed = program.summed
         self._callbacks = [callback(step) for step in program.steps if step.python is not None]
-        self.steps = len(program.steps)
+        self.steps, self.calls_python = len(program.steps), bool(self._callbacks)
         writer = self._writer()
         writer.vector_functions()
         self.workspace = self.lanes * writer.vectors
@@ -136,11 +136,16 @@ class Kernel:
     def _load(self, text: Callable[[], str], made_from: bytes | None) -> None:
         self._code = machine.load(text, made_from)
         self.address = self._code.address("run")
-        self._run = _RUN(self.address)
         self._own = threading.local()
 
     def __call__(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any = None, sums: Any = None, rows: slice = _ALL
+        self,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        shared: Any = _NOTHING,
+        sums: Any = _NOTHING,
+        start: int = 0,
+        stop: int | None = None,
     ) -> None:
         """Run the program, without the lock of the interpreter.
 
@@ -149,39 +154,15 @@ class Kernel:
             outputs: an array [N, j] for every group of outputs, to write to.
             shared: the shared inputs [shared], contiguous.
             sums: [summed, lanes], contiguous, what is added to; the sums are those over its last axis.
-            rows: which samples.
+            start, stop: which samples; default all.
         """
-        samples = inputs[0].shape[0] if inputs else outputs[0].shape[0]
-        start, stop, _ = rows.indices(samples)
-        room = vars(self._own).get("room")
-        if room is None:  # kept, for the pages of fresh memory cost more than many a program
+        if stop is None:
+            stop = len(inputs[0])
+        try:
+            room = self._own.room
+        except AttributeError:  # kept, for the pages of fresh memory cost more than many a program
             room = self._own.room = np.empty(max(self.workspace, 1), self.dtype)
-        places = _address(room), _address(shared), _address(sums)
-        self._run(self._arguments(inputs, outputs, stop - start, start, places))
-
-    def ready(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[[], None]:
-        """Return a call on these very arrays, of all their rows, with all that it needs prepared; for one thread."""
-        room = np.empty(max(self.workspace, 1), self.dtype)
-        arguments = self._arguments(inputs, outputs, len(inputs[0]), 0, (_address(room), 0, 0))
-        place = ctypes.addressof(arguments)
-        call = partial(self._run, ctypes.c_void_p(place))
-        call.held = inputs, outputs, room, arguments  # type: ignore[attr-defined]
-        return call
-
-    def _arguments(self, inputs: Any, outputs: Any, samples: int, start: int, places: tuple[int, int, int]) -> Any:
-        numbers = [samples, *places]
-        size = self.dtype.itemsize
-        for array in (*inputs, *outputs):
-            by_row, by_column = array.strides
-            numbers += _address(array) + start * by_row, by_row // size, by_column // size
-        return (ctypes.c_int64 * len(numbers))(*numbers)
-
-
-_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-
-def _address(array: Any) -> int:
-    return 0 if array is None else int(array.__array_interface__["data"][0])
+        invoke.batch(self.address, start, stop, room, shared, sums, *inputs, *outputs)
 
 
 # Text of LLVM. -------------------------------------------------------------------------------------------------------
@@ -623,5 +604,5 @@ def callback(step: Step) -> Any:
     """Let native code call a Python function; the result must live as long as the code."""
     assert step.python is not None
     function = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(step.operands))(step.python)
-    llvm.add_symbol(symbol(step), ctypes.cast(function, ctypes.c_void_p).value)
+    machine.know(symbol(step), ctypes.cast(function, ctypes.c_void_p).value or 0)
     return function

@@ -8,10 +8,10 @@ whose length depends on the data is right thereby.
 
 from __future__ import annotations
 
-import ctypes
+import math
 import pickle
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from inspect import signature
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd import calculus, ops, workers
+from autograd import calculus, invoke, ops, workers
 from autograd.codegen import BINARY, COMPARISONS, LOGIC, VECTORS, Kernel, Program, Step
 from autograd.csource import FUNCTIONS, c_source
 from autograd.lower import program_of
@@ -31,6 +31,11 @@ Floats = NDArray[Any]
 
 #: How many recordings of one function are kept before it is refused: each costs a compilation.
 MOST_VARIANTS = 256
+
+#: Numbers of workspace, and steps, up to which a call at one point takes the short way.
+MOST_ON_STACK, MOST_LOCKED = 16_384, 100_000
+
+_DOUBLE = np.dtype(np.float64)
 
 #: What is computed: "value", "gradient" (and value), "jacobian", "hessian", "hvp", "jvp" (and value).
 Kind = str
@@ -184,7 +189,7 @@ class Compiled:
         self._f, self._scalars, self._mode, self._threads = f, scalars, mode, threads
         self._variants: list[Variant] = []  # for any number of inputs, in the order of their making
         self._lock = threading.RLock()
-        self._points = threading.local()
+        self._points: dict[tuple[Kind, int], Any] = {}  # kernels for one point, where the short way is open
         self._name = str(getattr(f, "__name__", f))
         self._parameters = list(signature(f).parameters) if f is not None else []
         if f is not None:
@@ -201,7 +206,7 @@ class Compiled:
         if out is None:
             found = self._at_point("value", args)
             if found is not None:
-                return float(found[0][0]) if found[1] else found[0]
+                return found[0]
         return self._call("value", args, None if out is None else (out,))[0]
 
     def value_and_grad(self, *args: ArrayLike, out: Any = None) -> tuple[Any, Any]:
@@ -220,9 +225,8 @@ class Compiled:
         """
         if out is None:
             found = self._at_point("gradient", args)
-            if found is not None and found[1]:
-                y = found[0]
-                return float(y[0]), tuple(y[1:].tolist()) if self._scalars else y[1:]
+            if found is not None:
+                return (found[0], tuple(found[1].tolist())) if self._scalars else found
         value, slopes = self._call("gradient", args, out)
         if self._scalars and out is None:
             return value, tuple(slopes.T) if slopes.ndim > 1 else tuple(slopes.tolist())
@@ -358,97 +362,84 @@ class Compiled:
 
     def _arrays(self, kind: Kind, args: Sequence[Any]) -> tuple[list[Floats], bool]:
         """Return the arguments as arrays [N, k] of one type of float, and whether they are one point."""
+        if len(args) == 1 and not self._scalars and _plain_batch(args[0]):
+            return [args[0]], False
         double = kind in ("hvp", "jvp")
-        expected = (len(self._parameters) if self._scalars else 1) * (1 + double)
-        if len(args) != expected:
-            what = "numbers, or arrays [N] for a batch" if self._scalars else "one array [n], or [N, n] for a batch"
+        takes = "numbers, or arrays [N] for a batch" if self._scalars else "one array [n], or [N, n] for a batch"
+        if len(args) != (len(self._parameters) if self._scalars else 1) * (1 + double):
             then = "; then the direction likewise" if double else ""
-            raise TypeError(f"jit: {self._name} takes {what}{then}; got {len(args)} arguments")
+            raise TypeError(f"jit: {self._name} takes {takes}{then}; got {len(args)} arguments")
         arrays = as_numbers(args, self._name)
         most = 1 if self._scalars else 2
         for a in arrays:
-            if a.ndim > most or (not self._scalars and a.ndim == 0):
-                what = "numbers, or arrays [N] for a batch" if self._scalars else "one array [n], or [N, n] for a batch"
-                raise ValueError(f"jit: {self._name} takes {what}; got shape {a.shape}")
-        one = all(a.ndim < most for a in arrays)
-        if self._scalars:
-            arrays = [a.reshape(-1, 1) if a.ndim else a.reshape(1, 1) for a in arrays]
-        else:
+            if not most - 1 <= a.ndim <= most:
+                raise ValueError(f"jit: {self._name} takes {takes}; got shape {a.shape}")
+        one = all([a.ndim < most for a in arrays])
+        if not self._scalars:
             arrays = [a if a.ndim == 2 else a.reshape(1, -1) for a in arrays]
-        samples = {len(a) for a in arrays if len(a) != 1} or {1}
-        if len(samples) > 1 or len({a.shape[1] for a in arrays}) > 1:
-            shapes = ", ".join(str(np.shape(a)) for a in args)
-            raise ValueError(f"jit: the arguments of {self._name} must go together, got shapes {shapes}")
-        n = samples.pop()
-        return [a if len(a) == n else np.broadcast_to(a, (n, a.shape[1])) for a in arrays], one
+        else:
+            arrays = [a.reshape(-1, 1) for a in arrays]
+        if len(arrays) > 1:
+            samples = {len(a) for a in arrays if len(a) != 1} or {1}
+            if len(samples) > 1 or len({a.shape[1] for a in arrays}) > 1:
+                shapes = ", ".join(str(np.shape(a)) for a in args)
+                raise ValueError(f"jit: the arguments of {self._name} must go together, got shapes {shapes}")
+            n = samples.pop()
+            arrays = [a if len(a) == n else np.broadcast_to(a, (n, a.shape[1])) for a in arrays]
+        return arrays, one
 
     def _call(self, kind: Kind, args: Sequence[Any], out: Any) -> list[Any]:
         """Return the results of a kind of call, shaped for the caller."""
         arrays, one = self._arrays(kind, args)
         if watching():
             self._watch(kind, arrays, one)
-        n, width = len(arrays[0]), sum(a.shape[1] for a in arrays) // (1 + (kind in ("hvp", "jvp")))
+        n, width = len(arrays[0]), arrays[0].shape[1]
+        if self._scalars:
+            width = len(self._parameters)
         first = self._first(arrays, width)
         _check_single(first, kind, self._name)
-        m, dtype = len(first.results), arrays[0].dtype
-        values: tuple[int, ...] = () if first.single else (m,)
-        shapes = {
-            "value": [values], "gradient": [values, (width,)], "jacobian": [(m, width)], "hessian": [(width, width)],
-            "hvp": [(width,)], "jvp": [values, values],
-        }[kind]  # fmt: skip
+        shapes = _shapes(kind, len(first.results), width, first.single)
         if out is None:
-            # A column of numbers lies side by side: as the vectors of samples do.
-            flat = [np.empty((int(np.prod(shape)), n), dtype).T for shape in shapes]
-            results = [y.T.reshape(*shape, n) for y, shape in zip(flat, shapes, strict=True)]
-            results = [np.moveaxis(y, -1, 0) for y in results]
-        else:
-            results, flat = _buffers(out, [s if one else (n, *s) for s in shapes], n, dtype, self._name)
-        targets = flat
-        if out is not None and any(np.may_share_memory(y, a) for y in flat for a in arrays):
-            targets = [np.empty_like(y) for y in flat]
+            # A column of numbers lies side by side, as the vectors of samples do.
+            columns = [np.empty((math.prod(shape), n), arrays[0].dtype) for shape in shapes]
+            self._run(kind, arrays, width, [y.T for y in columns])
+            results = [_shaped(y, shape) for y, shape in zip(columns, shapes, strict=True)]
+            return [y[0] if y.ndim > 1 else float(y[0]) for y in results] if one else results
+        given, targets = _buffers(out, [s if one else (n, *s) for s in shapes], n, arrays[0].dtype, self._name)
+        if any(np.may_share_memory(y, a) for y in targets for a in arrays):
+            targets = [y.copy() for y in targets]  # what is written must not be read as an argument
         self._run(kind, arrays, width, targets)
-        for y, result in zip(targets, flat, strict=True):
-            if y is not result:
-                result[...] = y
-        if out is not None:
-            for y, result, given in zip(flat, results, out, strict=True):
-                if not np.shares_memory(y, given):
-                    given[...] = y.reshape(result.shape)
-            return list(out)
-        if one:
-            return [float(y[0]) if y.ndim == 1 else y[0] for y in results]
-        return results
+        for y, found in zip(given, targets, strict=True):
+            if not np.may_share_memory(y, found):
+                y[...] = found.reshape(y.shape)
+        return given
 
     def _first(self, arrays: list[Floats], width: int) -> Variant:
         """Return a variant for so many inputs, made at the first sample if there is none; at 1 where there is none."""
+        for variant in self._variants:
+            if len(variant.inputs) == width:
+                return variant
         with self._lock:
-            known = self._made_for(width)
-            if known:
-                return known[0]
-            if len(arrays[0]):
-                point = np.concatenate([a[0] for a in arrays])[:width].tolist()
-            else:
-                point = [1.0] * width
-            return self._new_variant(point)[0]
+            return (self._made_for(width) or self._new_variant(_point(arrays, width) or [1.0] * width))[0]
 
     def _run(self, kind: Kind, arrays: list[Floats], width: int, targets: list[Floats]) -> None:
         """Compute every sample by the variant whose guards it meets."""
-        n = len(arrays[0])
+        n, dtype = len(arrays[0]), arrays[0].dtype
         if not n:
             return
+        groups = tuple([a.shape[1] for a in arrays])
         todo: NDArray[np.int64] | None = None  # all
         for tried in range(MOST_VARIANTS + 1):
             here = arrays if todo is None else [a[todo] for a in arrays]
-            with self._lock:
-                variant, sure = self._variant(tried, np.concatenate([a[0] for a in here])[:width].tolist())
-            kernel = self._kernel(variant, kind, tuple(a.shape[1] for a in arrays), self._lanes(n), arrays[0].dtype)
-            outputs = targets if todo is None else [np.empty((y.shape[1], len(todo)), y.dtype).T for y in targets]
+            variant, sure = self._variant(tried, here, width)
+            kernel = self._kernel(variant, kind, groups, 1 if n == 1 else 0, dtype)
+            outputs = targets if todo is None else [np.empty((y.shape[1], len(todo)), dtype).T for y in targets]
             if not variant.guarded:
                 workers.run(kernel, here, outputs, self._threads)
                 if todo is not None:
                     _scatter(targets, todo, outputs, slice(None))
                 return
-            held = np.empty((1, len(here[0])), arrays[0].dtype)
+            held = np.empty((1, len(here[0])), dtype)
             workers.run(kernel, here, [*outputs, held.T], self._threads)
             if sure:
                 held[0, 0] = 1.0  # the recording is of this sample, whatever the last digits say
@@ -459,16 +450,14 @@ class Compiled:
                 return
             todo = np.flatnonzero(~good) if todo is None else todo[~good]
 
-    def _lanes(self, n: int) -> int:
-        return 1 if n == 1 else 0
-
     def _made_for(self, n: int) -> list[Variant]:
         return [v for v in self._variants if len(v.inputs) == n]
 
-    def _variant(self, tried: int, point: list[float]) -> tuple[Variant, bool]:
-        """Return the next variant to try, and whether it is known to be that of the point."""
-        known = self._made_for(len(point))
-        return (known[tried], False) if tried < len(known) else self._new_variant(point)
+    def _variant(self, tried: int, arrays: list[Floats], width: int) -> tuple[Variant, bool]:
+        """Return the next variant to try, and whether it is known to be that of the first sample."""
+        with self._lock:
+            known = self._made_for(width)
+            return (known[tried], False) if tried < len(known) else self._new_variant(_point(arrays, width))
 
     def _new_variant(self, point: list[float]) -> tuple[Variant, bool]:
         """Return the variant of a point by recording it there."""
@@ -491,36 +480,45 @@ class Compiled:
         self._variants.append(variant)
         return variant, True
 
-    def _at_point(self, what: Kind, args: Sequence[Any]) -> tuple[Floats, bool] | None:
-        """Return the results at one point by the first variant, and whether it is single, or None if not so simple.
+    def _at_point(self, kind: Kind, args: Sequence[Any]) -> tuple[float, Any] | None:
+        """Return the value, and the gradient if it is asked for, at one point: the short way.
 
-        It is the same code as for a batch, with everything that a call needs made before.
+        It is for the first variant, of functions with one result, and gives None where that is not the case at hand.
         """
-        x = args if self._scalars else args[0] if len(args) == 1 else ()
-        if type(x) is np.ndarray:
-            if x.ndim != 1 or x.dtype != np.float64:
+        x = args if self._scalars else args[0] if len(args) == 1 else None
+        get = invoke.GET.get(type(x))
+        if get is None:
+            if type(x) is not np.ndarray or x.ndim != 1 or x.dtype != _DOUBLE:
                 return None
-        elif not isinstance(x, list | tuple) or not x or type(x[0]) is not float:
+            get = 0
+        n = len(x)
+        kernel = self._points.get((kind, n))
+        if kernel is None:
+            kernel = self._short_way(kind, n)
+        if kernel is False or watching():
             return None
-        points: dict[Any, _Point] = vars(self._points)
-        point = points.get(f"{what}{len(x)}")
-        if point is None:
-            with self._lock:
-                known = self._made_for(len(x))
-                if not known or (self._scalars and len(x) != len(self._parameters)):
-                    return None
-                kernel = known[0].kernel(what, (len(x),), 1, np.dtype("d"), self._mode)
-                point = points[f"{what}{len(x)}"] = _Point(kernel, known[0])
-        if watching():
-            return None
-        try:
-            point.x[0] = x
-        except (TypeError, ValueError):
-            return None  # an array among the numbers
-        point.run()
-        if not point.held[0, 0]:
-            return None
-        return point.y[0].copy(), point.single
+        if kind == "value":
+            value = invoke.point(kernel.address, get, x, n, kernel.workspace, 1)
+            return None if value is None else (value, None)
+        slopes = np.empty(n)
+        value = invoke.point(kernel.address, get, x, n, kernel.workspace, 1, slopes)
+        return None if value is None else (value, slopes)
+
+    def _short_way(self, kind: Kind, n: int) -> Any:
+        """Return the kernel for one point if the short way is open, else False; None if nothing is recorded yet."""
+        if not n or (self._scalars and n != len(self._parameters)):
+            return False
+        with self._lock:
+            known = self._made_for(n)
+            if not known:
+                return False
+            variant = known[0]
+            kernel = variant.kernel(kind, (n,), 1, _DOUBLE, self._mode) if variant.single else None
+            # Its workspace is on the stack, and it keeps the interpreter's lock.
+            if kernel is None or kernel.calls_python or kernel.workspace > MOST_ON_STACK or kernel.steps > MOST_LOCKED:
+                kernel = False
+            self._points[kind, n] = kernel
+            return kernel
 
     # Anomalies.
 
@@ -548,20 +546,26 @@ class Compiled:
         return self._parameters[:n] if self._scalars else [f"{self._parameters[0]}[{k}]" for k in range(n)]
 
 
-class _Point:
-    """Native code ready to run at one point again and again, with its buffers; for one thread."""
+def _shapes(kind: Kind, m: int, n: int, single: bool) -> list[tuple[int, ...]]:
+    """Return the shapes of the results of a kind of call, for one sample."""
+    values: tuple[int, ...] = () if single else (m,)
+    shapes: dict[Kind, list[tuple[int, ...]]] = {
+        "value": [values], "gradient": [values, (n,)], "jacobian": [(m, n)], "hessian": [(n, n)], "hvp": [(n,)],
+        "jvp": [values, values],
+    }  # fmt: skip
+    return shapes[kind]
 
-    def __init__(self, kernel: Any, variant: Variant) -> None:
-        self.single = variant.single
-        sizes = kernel.program.groups_out
-        total = sum(sizes) - variant.guarded
-        self.x, self.y, self.held = np.empty((1, kernel.program.inputs)), np.empty((1, total)), np.ones((1, 1))
-        outputs: list[Any] = []
-        start = 0
-        for size in sizes[: len(sizes) - variant.guarded]:
-            outputs.append(self.y[:, start : start + size])
-            start += size
-        self.run = kernel.ready([self.x], [*outputs, self.held][: len(sizes)])
+
+def _shaped(columns: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return columns [numbers, N] as an array [N, *shape], without a copy."""
+    if not shape:
+        return columns[0]
+    return columns.T if len(shape) == 1 else columns.reshape(*shape, -1).transpose(2, 0, 1)
+
+
+def _point(arrays: list[Floats], width: int) -> list[float]:
+    """Return the first sample of arrays [N, k], without a direction that comes after."""
+    return [x for a in arrays for x in a[0].tolist()][:width] if len(arrays[0]) else []
 
 
 def _check_single(variant: Variant, kind: Kind, name: str) -> None:
@@ -587,6 +591,11 @@ def as_numbers(args: Sequence[Any], name: str) -> list[Floats]:
                  for a, g in zip(arrays, args, strict=True)) and any(a.dtype == np.float32 for a in arrays)  # fmt: skip
     dtype = np.dtype(np.float32 if single else np.float64)
     return [as_floats(a, dtype) for a in arrays]
+
+
+def _plain_batch(x: Any) -> bool:
+    """Whether an argument is an array [N, k] as kernels take it: the common case, told quickly."""
+    return type(x) is np.ndarray and x.dtype is _DOUBLE and x.ndim == 2 and x.flags.c_contiguous and x.flags.aligned
 
 
 def as_floats(a: Any, dtype: Any) -> Floats:

@@ -67,6 +67,12 @@ def load(text: Callable[[], str], made_from: bytes | None) -> Code:
     return Code(machine_code)
 
 
+def know(symbol: str, address: int) -> None:
+    """Let native code refer to a function or object of this process by a name."""
+    with _lock:
+        llvm.add_symbol(symbol, address)
+
+
 @cache
 def vector_lanes() -> int:
     """Return how many doubles a vector of this machine holds."""
@@ -94,7 +100,7 @@ def vector_function(name: str, scalar: str, lanes: int) -> str:
             function.linkage = ""
             symbol = str(function.name)
             code = load(lambda: str(module), symbol.encode())
-            llvm.add_symbol(symbol, code.address(symbol))
+            know(symbol, code.address(symbol))
             _vectors[name, scalar, lanes] = symbol, code
         return _vectors[name, scalar, lanes][0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ LEAST_SHARE = 5e-4
 #: Seconds that a step of a program takes for a sample, about: the guess that decides how many threads there are.
 STEP = 1.5e-10
 
+#: Samples that are added up together, and the most such blocks.
+BLOCK, MOST_BLOCKS = 2048, 512
+
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
+@cache
 def processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -29,19 +34,21 @@ def check(threads: int | None) -> None:
         raise ValueError(f"threads must be a whole number of at least 1, or None for all processors, got {threads!r}")
 
 
-def shares(kernel: Any, samples: int, threads: int | None) -> list[slice]:
-    """Return the samples in shares, one a thread."""
-    wanted = processors() if threads is None else threads
+def count(kernel: Any, samples: int, threads: int | None) -> int:
+    """Return how many threads a batch is worth."""
     most = int(samples * kernel.steps * STEP / LEAST_SHARE)
-    count = max(1, min(wanted, most))
-    size = -(-samples // (count * kernel.lanes)) * kernel.lanes
-    return [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
+    return 1 if most < 2 else min(processors() if threads is None else threads, most)
 
 
 def run(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], threads: int | None) -> None:
     """Run a kernel over all samples of arrays [N, k]."""
-    parts = shares(kernel, len(inputs[0]), threads)
-    _all([lambda part=part: kernel(inputs, outputs, rows=part) for part in parts])
+    samples = len(inputs[0])
+    parts = count(kernel, samples, threads)
+    if parts == 1:
+        kernel(inputs, outputs)
+        return
+    size = -(-samples // (parts * kernel.lanes)) * kernel.lanes
+    _all([partial(kernel, inputs, outputs, start=i, stop=min(i + size, samples)) for i in range(0, samples, size)])
 
 
 def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any, threads: int | None) -> Any:
@@ -50,22 +57,18 @@ def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared:
     The samples are added in blocks whose size does not depend on the number of threads, so that neither do the sums.
     """
     samples = len(inputs[0])
-    size = max(BLOCK, -(-samples // 256))
+    size = max(BLOCK, -(-samples // MOST_BLOCKS))
     size = -(-size // kernel.lanes) * kernel.lanes
-    blocks = [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
-    sums = np.zeros((len(blocks), kernel.summed, kernel.lanes), kernel.dtype)
-    count = len(shares(kernel, samples, threads))
+    starts = range(0, samples, size)
+    sums = np.zeros((len(starts), kernel.summed, kernel.lanes), kernel.dtype)
+    parts = min(count(kernel, samples, threads), len(starts))
 
     def work(first: int) -> None:
-        for b in range(first, len(blocks), count):
-            kernel(inputs, outputs, shared, sums[b], blocks[b])
+        for b in range(first, len(starts), parts):
+            kernel(inputs, outputs, shared, sums[b], starts[b], min(starts[b] + size, samples))
 
-    _all([lambda first=first: work(first) for first in range(count)])
+    _all([partial(work, first) for first in range(parts)])
     return sums.sum(axis=(0, 2), dtype=np.float64)
-
-
-#: Samples that are added up together.
-BLOCK = 4096
 
 
 def _all(jobs: Sequence[Any]) -> None:
