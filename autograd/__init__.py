@@ -88,12 +88,13 @@ from autograd.value import (
 )
 
 if _TYPE_CHECKING:
+    from autograd.compiler import jit as jit
     from autograd.learn import SGD as SGD
     from autograd.learn import Adam as Adam
     from autograd.learn import fit as fit
     from autograd.net import Net as Net
     from autograd.net import Neuron as Neuron
-    from autograd.compiler import jit as jit
+    from autograd.objectives import objective as objective
 
 __all__ = [
     "ABSENT",
@@ -159,6 +160,7 @@ __all__ = [
     "norm",
     "normal_cdf",
     "normal_pdf",
+    "objective",
     "ops",
     "polygamma",
     "pow",
@@ -193,7 +195,15 @@ __version__ = "0.1.0"
 compiled: bool = not (_import_module("autograd.value").__file__ or "").endswith(".py")
 
 # What needs NumPy is imported when it is first asked for.
-_LATER = {"Net": "net", "Neuron": "net", "fit": "learn", "SGD": "learn", "Adam": "learn", "jit": "compiler"}
+_LATER = {
+    "Net": "net",
+    "Neuron": "net",
+    "fit": "learn",
+    "SGD": "learn",
+    "Adam": "learn",
+    "jit": "compiler",
+    "objective": "objectives",
+}
 _MODULES = ("batch", "exact", "learn", "net", "nn", "testing")
 
 

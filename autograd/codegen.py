@@ -73,13 +73,13 @@ class Program:
     outputs: tuple[int | float, ...]
     shared: int = 0
     summed: int = 0
-    groups_in: tuple[int, ...] = ()
-    groups_out: tuple[int, ...] = ()
+    groups_in: tuple[int, ...] = (-1,)
+    groups_out: tuple[int, ...] = (-1,)
 
     def __post_init__(self) -> None:
-        if not self.groups_in:
+        if self.groups_in == (-1,):
             object.__setattr__(self, "groups_in", (self.inputs - self.shared,))
-        if not self.groups_out:
+        if self.groups_out == (-1,):
             object.__setattr__(self, "groups_out", (len(self.outputs) - self.summed,))
 
     def is_condition(self, place: int) -> bool:

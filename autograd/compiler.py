@@ -54,6 +54,7 @@ class Variant:
 
     def __init__(self, recording: Recording, inputs: Sequence[Symbol], results: list[Any], single: bool) -> None:
         self.recording, self.inputs, self.results, self.single = recording, list(inputs), results, single
+        recording.done = True
         self._wanted: dict[Kind, tuple[list[Symbol], list[list[Any]]]] = {}
         self._kernels: dict[Any, Kernel | TapeKernel] = {}
 
@@ -99,7 +100,7 @@ class Variant:
         inputs = [*self.inputs, *more]
         with long_lists():
             results = [x for group in wanted for x in group]
-            return program_of(inputs, results, native, groups_in=groups or (len(inputs),), groups_out=sizes)
+            return program_of(inputs, results, native, groups_in=groups or (-1,), groups_out=sizes)
 
     def kernel(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel | TapeKernel:
         """Return native code for a kind of call; groups are how many inputs come from each array."""
@@ -151,7 +152,7 @@ class Variant:
         return cls(recording, inputs, [values[x] if type(x) is int else x for x in results], single)
 
 
-def _record(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool, name: str) -> Variant:
+def record_at(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool, name: str) -> Variant:
     """Record a function at a point.
 
     Args:
@@ -164,11 +165,11 @@ def _record(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool,
     with long_lists():
         symbols = [[recording.input(float(x)) for x in part] for part in parts]
         y = f(*[part[0] for part in symbols]) if flat else f(*symbols)
-    single, results = _results(name, y)
+    single, results = results_of(name, y)
     return Variant(recording, [x for part in symbols for x in part], results, single)
 
 
-def _results(name: str, y: Any) -> tuple[bool, list[Any]]:
+def results_of(name: str, y: Any) -> tuple[bool, list[Any]]:
     """Return whether a function gave one number, and its numbers."""
     if y is None:
         raise TypeError(f"jit: {name} returned None; does it lack a return?")
@@ -327,7 +328,7 @@ class Compiled:
         return f"<compiled {self._name}, {self.variants} variant{'s' * (self.variants != 1)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        f = _reference(self._f)
+        f = reference(self._f)
         if f is None and not self._variants:
             raise pickle.PicklingError(
                 f"jit: {self._name} cannot be pickled itself, and it has no recording yet; call it once before, or "
@@ -420,7 +421,7 @@ class Compiled:
             if len(variant.inputs) == width:
                 return variant
         with self._lock:
-            return (self._made_for(width) or self._new_variant(_point(arrays, width) or [1.0] * width))[0]
+            return (self._made_for(width) or self._new_variant(first_sample(arrays, width) or [1.0] * width))[0]
 
     def _run(self, kind: Kind, arrays: list[Floats], width: int, targets: list[Floats]) -> None:
         """Compute every sample by the variant whose guards it meets."""
@@ -457,7 +458,7 @@ class Compiled:
         """Return the next variant to try, and whether it is known to be that of the first sample."""
         with self._lock:
             known = self._made_for(width)
-            return (known[tried], False) if tried < len(known) else self._new_variant(_point(arrays, width))
+            return (known[tried], False) if tried < len(known) else self._new_variant(first_sample(arrays, width))
 
     def _new_variant(self, point: list[float]) -> tuple[Variant, bool]:
         """Return the variant of a point by recording it there."""
@@ -473,7 +474,7 @@ class Compiled:
                 f"{self.variants} recordings does; define it at the top of a module, or record such points before"
             )
         parts = [(x,) for x in point] if self._scalars else [tuple(point)]
-        variant = _record(self._f, parts, self._scalars, self._name)
+        variant = record_at(self._f, parts, self._scalars, self._name)
         for other in known:  # a comparison that is decided by the last digits leads here again and again
             if other.guarded and other.path == variant.path:
                 return other, True
@@ -523,24 +524,14 @@ class Compiled:
     # Anomalies.
 
     def _watch(self, kind: Kind, arrays: list[Floats], one: bool) -> None:
-        """Run eagerly, and watched, what gives or meets a number that is not finite."""
         if self._f is None:
             raise RuntimeError(f"jit: {self._name} came from a pickle without its Python, and cannot be watched")
-        f, n = self._f, len(arrays[0])
+        f = self._f
         arrays = arrays[: len(arrays) // 2] if kind in ("hvp", "jvp") else arrays
-        for r in range(n):
-            point = np.concatenate([a[r] for a in arrays]).tolist()
-            try:
-                with detect_anomaly():
-                    leaves = [Value(x, name) for x, name in zip(point, self._point_names(len(point)), strict=True)]
-                    y = f(*leaves) if self._scalars else f(leaves)
-                    if kind != "value":
-                        for result in [y] if isinstance(y, Value) else list(y):
-                            if isinstance(result, Value):
-                                calculus.gradients(result, leaves)
-            except AnomalyError as error:
-                where = "" if one else f"sample {r}: "
-                raise AnomalyError(f"{self._name}: {where}{error}", error.node) from None
+        for r in range(len(arrays[0])):
+            leaves = watched_leaves(self._point_names(sum(a.shape[1] for a in arrays)), arrays, r)
+            where = self._name if one else f"{self._name}, sample {r}"
+            watch(lambda xs: f(*xs) if self._scalars else f(xs), leaves, leaves if kind != "value" else [], where)
 
     def _point_names(self, n: int) -> list[str]:
         return self._parameters[:n] if self._scalars else [f"{self._parameters[0]}[{k}]" for k in range(n)]
@@ -563,9 +554,26 @@ def _shaped(columns: Floats, shape: tuple[int, ...]) -> Floats:
     return columns.T if len(shape) == 1 else columns.reshape(*shape, -1).transpose(2, 0, 1)
 
 
-def _point(arrays: list[Floats], width: int) -> list[float]:
+def first_sample(arrays: list[Floats], width: int) -> list[float]:
     """Return the first sample of arrays [N, k], without a direction that comes after."""
     return [x for a in arrays for x in a[0].tolist()][:width] if len(arrays[0]) else []
+
+
+def watched_leaves(names: Sequence[str], arrays: Sequence[Floats], r: int) -> list[Value]:
+    """Return sample r of arrays [N, k] as leaves."""
+    return [Value(x, name) for x, name in zip((x for a in arrays for x in a[r].tolist()), names, strict=True)]
+
+
+def watch(f: Callable[[Any], Any], leaves: Any, wanted: Sequence[Value], where: str) -> None:
+    """Run a function eagerly under `detect_anomaly`, and its gradient by what is wanted; errors say where."""
+    try:
+        with detect_anomaly():
+            y = f(leaves)
+            for result in [y] if isinstance(y, Value) else y if isinstance(y, list | tuple) else []:
+                if wanted and isinstance(result, Value):
+                    calculus.gradients(result, wanted)
+    except AnomalyError as error:
+        raise AnomalyError(f"{where}: {error}", error.node) from None
 
 
 def _check_single(variant: Variant, kind: Kind, name: str) -> None:
@@ -630,7 +638,7 @@ def _scatter(targets: list[Floats], todo: Any, outputs: list[Floats], good: Any)
         y[todo[good]] = found[good]
 
 
-def _reference(f: Any) -> Any:
+def reference(f: Any) -> Any:
     """Return a function if it can be pickled, as a reference to its module, else None."""
     try:
         pickle.dumps(f)

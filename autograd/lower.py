@@ -20,7 +20,9 @@ from autograd.record import Symbol, order
 _OWN = {*BINARY, *COMPARISONS, *LOGIC, "neg", "not", "where", *INTRINSICS}
 
 
-def lowered(results: Sequence[Any], native: frozenset[str] = VECTORS, known: dict[Symbol, Any] | None = None) -> list[Any]:
+def lowered(
+    results: Sequence[Any], native: frozenset[str] = VECTORS, known: dict[Symbol, Any] | None = None
+) -> list[Any]:
     """Write results in operations that have native code: a row without is its own formula of its operands.
 
     Args:
@@ -113,7 +115,6 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "norm": _norm,
     "logsumexp": _logsumexp,
 }
-
 
 
 def program_of(

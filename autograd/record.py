@@ -51,10 +51,12 @@ class Recording:
     Attributes:
         count: how many symbols were made.
         guards: conditions that were used as truth values, with what they were.
+        done: whether the function has run; from then on nothing may branch.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.done = False
         self.known: dict[Any, Symbol] = {}
         self.guards: dict[Symbol, bool] = {}
 
@@ -229,6 +231,11 @@ class Symbol(ops.Operators):
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
+        if self.recording.done:
+            raise TypeError(
+                "a derivative that jit writes out used a condition as a truth value; write the choice in the partial "
+                "with autograd.where"
+            )
         taken = bool(self.here)
         self.recording.guards[self if is_condition(self) else self != 0.0] = taken
         return taken

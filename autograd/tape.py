@@ -1,5 +1,9 @@
 """Tape."""
+
+
 class TapeKernel:
     pass
+
+
 def prefers_tape(recording, results):
     return False
