@@ -112,7 +112,10 @@ class Kernel:
         workspace: how many numbers a call needs room for beside its arguments, however many samples there are.
         steps: how many steps it takes for a sample.
         calls_python: whether some step is a function in Python.
+        any_room: whether any memory of that size will do as workspace.
     """
+
+    any_room = True
 
     def __init__(self, program: Program, lanes: int = 0, dtype: Any = np.float64) -> None:
         self.program, self.dtype = program, np.dtype(dtype)
@@ -138,6 +141,10 @@ class Kernel:
         self.address = self._code.address("run")
         self._own = threading.local()
 
+    def room(self) -> Any:
+        """Return a workspace."""
+        return np.empty(max(self.workspace, 1), self.dtype)
+
     def __call__(
         self,
         inputs: Sequence[Any],
@@ -161,7 +168,7 @@ class Kernel:
         try:
             room = self._own.room
         except AttributeError:  # kept, for the pages of fresh memory cost more than many a program
-            room = self._own.room = np.empty(max(self.workspace, 1), self.dtype)
+            room = self._own.room = self.room()
         invoke.batch(self.address, start, stop, room, shared, sums, *inputs, *outputs)
 
 
@@ -176,7 +183,7 @@ class Writer:
         lanes: how many samples a vector holds.
         scalar: "double" or "float".
         name: in front of the names of its functions.
-        at_once: whether an output is written as soon as there is its value; else all by a function of their own.
+        at_once: whether an output is written as soon as there is its value; else all of them at the end, in order.
     """
 
     signature: str
@@ -189,7 +196,7 @@ class Writer:
         self.declared: set[str] = set()
         self.at_once = at_once
         count = len(program.steps)
-        self.chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
+        self.chunks = [range(i, min(i + CHUNK, count)) for i in range(0, max(count, 1), CHUNK)]
         self.written: dict[int, list[int]] = {}
         for j, x in enumerate(program.outputs):
             if type(x) is int and x >= program.inputs:
@@ -206,16 +213,7 @@ class Writer:
 
     def functions(self) -> list[str]:
         """Return the functions that together compute the outputs; `names` lists them in order."""
-        parts = [self._chunk(steps) for steps in self.chunks]
-        now = range(len(self.program.outputs))
-        if self.at_once:
-            now = [j for j in now if not self._is_step(self.program.outputs[j])]  # type: ignore[assignment]
-        if now:
-            self._begin()
-            for j in now:
-                self.output(j, self._operand(self.program.outputs[j]))
-            parts.append(self._end())
-        return parts
+        return [self._chunk(k, steps) for k, steps in enumerate(self.chunks)]
 
     def vector_functions(self) -> None:
         """Have the elementary functions ready that the steps call."""
@@ -243,11 +241,12 @@ class Writer:
                     if self._is_step(x) and (x - first) // CHUNK != k and not self._again(x):
                         last[int(x)] = k
         if not self.at_once:
-            last |= {x: len(self.chunks) for x in self.written if not self._again(x)}
+            end = len(self.chunks) - 1
+            last |= {x: end for x in self.written if (x - first) // CHUNK != end and not self._again(x)}
         slots: dict[int, int] = {}
         free: list[int] = []
         count = 0
-        ending: list[list[int]] = [[] for _ in range(len(self.chunks) + 1)]
+        ending: list[list[int]] = [[] for _ in self.chunks]
         for k, steps in enumerate(self.chunks):
             for x in range(first + steps.start, first + steps.stop):
                 if x in last:
@@ -259,19 +258,8 @@ class Writer:
             free += ending[k]
         return slots, count
 
-    def _begin(self) -> None:
-        self.lines: list[str] = []
-        self.here: dict[int, str] = {}
-        self.count = 0
-
-    def _end(self) -> str:
-        name = f"{self.name}chunk{len(self.names)}"
-        self.names.append(name)
-        body = "\n".join(f"  {line}" for line in self.lines)
-        return f"define internal void @{name}({self.signature}) {{\nentry:\n{body}\n  ret void\n}}"
-
-    def _chunk(self, steps: range) -> str:
-        self._begin()
+    def _chunk(self, k: int, steps: range) -> str:
+        self.lines, self.here, self.count = [], {}, 0
         for i in steps:
             place = self.program.inputs + i
             self.here[place] = self._step(self.program.steps[i], place)
@@ -280,7 +268,14 @@ class Writer:
             if self.at_once:
                 for j in self.written.get(place, ()):
                     self.output(j, self._number(place))
-        return self._end()
+        if k == len(self.chunks) - 1:
+            for j, x in enumerate(self.program.outputs):
+                if not (self.at_once and self._is_step(x)):
+                    self.output(j, self.operand(x))
+        name = f"{self.name}chunk{k}"
+        self.names.append(name)
+        body = "\n".join(f"  {line}" for line in self.lines)
+        return f"define internal void @{name}({self.signature}) {{\nentry:\n{body}\n  ret void\n}}"
 
     def line(self, text: str) -> str:
         """Write an instruction with a result, and return its name."""
@@ -320,7 +315,8 @@ class Writer:
         value = self.here[place]
         return self.line(f"uitofp {self.mask} {value} to {self.type}") if self.program.is_condition(place) else value
 
-    def _operand(self, x: int | float, condition: bool = False) -> str:
+    def operand(self, x: int | float, condition: bool = False) -> str:
+        """Write what is needed for a value to be at hand, as a number or as a truth value, and return its name."""
         if type(x) is not int:
             return f"splat (i1 {'true' if x else 'false'})" if condition else self.constant(float(x))
         if x not in self.here:
@@ -342,14 +338,14 @@ class Writer:
     def _step(self, step: Step, place: int) -> str:
         name, operands, python = step
         if name == "where":
-            c = self._operand(operands[0], condition=True)
-            a, b = map(self._operand, operands[1:])
+            c = self.operand(operands[0], condition=True)
+            a, b = map(self.operand, operands[1:])
             return self.line(f"select {self.mask} {c}, {self.type} {a}, {self.type} {b}")
         if name in LOGIC or name == "not":
-            xs = [self._operand(x, condition=True) for x in operands]
+            xs = [self.operand(x, condition=True) for x in operands]
             return self.line(f"{LOGIC[name]} {self.mask} {xs[0]}, {xs[1]}" if name in LOGIC else
                              f"xor {self.mask} {xs[0]}, splat (i1 true)")  # fmt: skip
-        xs = [self._operand(x) for x in operands]
+        xs = [self.operand(x) for x in operands]
         if name in BINARY:
             return self.line(f"{BINARY[name]} {self.type} {xs[0]}, {xs[1]}")
         if name == "neg":
@@ -416,7 +412,7 @@ class SampleWriter(Writer):
         if -1 not in self.here:
             counted = real_lanes(self.line, self.lanes)
             if self.groups_out.total:
-                held = self._operand(self.program.outputs[-1], condition=True)
+                held = self.operand(self.program.outputs[-1], condition=True)
                 counted = self.line(f"and {self.mask} {counted}, {held}")
             self.here[-1] = counted
         return self.here[-1]

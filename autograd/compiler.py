@@ -32,8 +32,8 @@ Floats = NDArray[Any]
 #: How many recordings of one function are kept before it is refused: each costs a compilation.
 MOST_VARIANTS = 256
 
-#: Numbers of workspace, and steps, up to which a call at one point takes the short way.
-MOST_ON_STACK, MOST_LOCKED = 16_384, 100_000
+#: Numbers of workspace up to which a call at one point takes the short way.
+MOST_ON_STACK = 16_384
 
 _DOUBLE = np.dtype(np.float64)
 
@@ -55,8 +55,9 @@ class Variant:
     def __init__(self, recording: Recording, inputs: Sequence[Symbol], results: list[Any], single: bool) -> None:
         self.recording, self.inputs, self.results, self.single = recording, list(inputs), results, single
         recording.done = True
+        self._large: bool | None = None
         self._wanted: dict[Kind, tuple[list[Symbol], list[list[Any]]]] = {}
-        self._kernels: dict[Any, Kernel | TapeKernel] = {}
+        self._kernels: dict[Any, Kernel] = {}
 
     @property
     def guarded(self) -> bool:
@@ -102,20 +103,37 @@ class Variant:
             results = [x for group in wanted for x in group]
             return program_of(inputs, results, native, groups_in=groups or (-1,), groups_out=sizes)
 
-    def kernel(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel | TapeKernel:
+    def kernel(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel:
         """Return native code for a kind of call; groups are how many inputs come from each array."""
         key = kind, groups, lanes, dtype, mode
         if key not in self._kernels:
             self._kernels[key] = self._compile(kind, groups, lanes, dtype, mode)
         return self._kernels[key]
 
-    def _compile(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel | TapeKernel:
-        if mode == "tape" or (mode == "auto" and prefers_tape(self.recording, self.results)):
-            return self._tape(kind, groups, lanes, dtype)
-        return Kernel(self.program(kind, groups), lanes, dtype)
+    def _compile(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel:
+        if not self.on_tape(mode):
+            return Kernel(self.program(kind, groups), lanes, dtype)
+        results, more, held = self.results, list[Symbol](), self.held()
+        if kind in ("hvp", "jvp"):
+            more = [self.recording.input(0.0) for _ in self.inputs]
+            with long_lists():
+                slopes = [tangent(y, self.inputs, more) for y in self.results]
+            results = slopes if kind == "hvp" else [*results, *slopes]
+        by = None if kind in ("value", "jvp") else (0, len(self.inputs))
+        m = len(self.results)
+        values = {"value": (m,), "gradient": (m,), "jvp": (m, m)}.get(kind, ())
+        with long_lists():
+            return TapeKernel(
+                [*self.inputs, *more], results, by, values, held, groups, lanes=lanes, dtype=dtype
+            )  # fmt: skip
 
-    def _tape(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any) -> TapeKernel:
-        raise NotImplementedError
+    def on_tape(self, mode: Mode) -> bool:
+        """Whether the recording is too large to be written out as one line of code."""
+        if mode == "auto":
+            if self._large is None:
+                self._large = prefers_tape(self.inputs, self.results)
+            return self._large
+        return mode == "tape"
 
     @property
     def path(self) -> Any:
@@ -239,6 +257,16 @@ class Compiled:
 
     def hessian(self, *args: ArrayLike, out: Any = None) -> Floats:
         """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch."""
+        arrays, one = self._arrays("hessian", args)
+        width = len(self._parameters) if self._scalars else arrays[0].shape[1]
+        first = self._first(arrays, width)
+        _check_single(first, "hessian", self._name)
+        if first.on_tape(self._mode):
+            found = self._hessian_by_products(arrays, width)
+            if out is None:
+                return found[0] if one else found
+            out[...] = found[0] if one else found
+            return out
         return self._call("hessian", args, None if out is None else (out,))[0]
 
     def hvp(self, *args: ArrayLike, out: Any = None) -> Floats:
@@ -516,10 +544,18 @@ class Compiled:
             variant = known[0]
             kernel = variant.kernel(kind, (n,), 1, _DOUBLE, self._mode) if variant.single else None
             # Its workspace is on the stack, and it keeps the interpreter's lock.
-            if kernel is None or kernel.calls_python or kernel.workspace > MOST_ON_STACK or kernel.steps > MOST_LOCKED:
+            if kernel is None or kernel.calls_python or not kernel.any_room or kernel.workspace > MOST_ON_STACK:
                 kernel = False
             self._points[kind, n] = kernel
             return kernel
+
+    def _hessian_by_products(self, arrays: list[Floats], n: int) -> Floats:
+        """Return Hessians [N, n, n] of a graph too large to be differentiated twice as a whole, row by row."""
+        points = np.concatenate([np.repeat(a, n, axis=0) for a in arrays], axis=1)
+        found: list[Floats] = [np.empty((n, len(points)), points.dtype).T]
+        units = np.tile(np.eye(n, dtype=points.dtype), (len(arrays[0]), 1))
+        self._run("hvp", [points, units], n, found)
+        return found[0].reshape(-1, n, n)
 
     # Anomalies.
 
