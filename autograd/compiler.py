@@ -124,7 +124,7 @@ class Variant:
         values = {"value": (m,), "gradient": (m,), "jvp": (m, m)}.get(kind, ())
         with long_lists():
             return TapeKernel(
-                [*self.inputs, *more], results, by, values, held, groups, lanes=lanes, dtype=dtype
+                [*self.inputs, *more], results, by, values, held, groups or (-1,), lanes=lanes, dtype=dtype
             )  # fmt: skip
 
     def on_tape(self, mode: Mode) -> bool:

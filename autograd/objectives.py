@@ -32,25 +32,37 @@ from autograd.compiler import (
 )
 from autograd.lower import lowered, program_of
 from autograd.record import Recording, Symbol, both, gradient, long_lists, order, tangent
+from autograd.tape import TapeKernel
 from autograd.value import watching
 
 Floats = NDArray[Any]
 
 
 class _Code(NamedTuple):
-    """The three pieces of a kind of call."""
+    """The three pieces of a kind of call; a tape has them all in one."""
 
-    before: Kernel  # from the parameters: what the rows need, and whether the guards on the parameters hold
-    rows: Any  # from rows and what they need: the sums of the value, and of the adjoints of what they need
+    before: Kernel | None  # from the parameters: what the rows need, and whether the guards on the parameters hold
+    rows: Kernel  # from rows and what they need: the sums of the value, and of the adjoints of what they need
     after: Kernel | None  # from parameters and sums: the gradient
     counts: int  # how many of the sums, the last ones, count rows
     guarded: bool  # whether rows have guards
 
-    def always(self, inputs: Floats) -> bool:
-        """Whether the guards on the parameters hold."""
-        always = np.empty(1)
-        self.before([inputs], [np.empty(self.before.program.groups_out[0]), always], stop=1)
-        return bool(always[0])
+    def needed(self, inputs: Floats) -> tuple[Floats, bool]:
+        """Return what the rows need, and whether the guards on the parameters hold."""
+        if self.before is None:
+            return inputs, True
+        needed, always = np.empty(self.before.program.groups_out[0]), np.empty(1)
+        self.before([inputs], [needed, always], stop=1)
+        return needed, bool(always[0])
+
+    def slopes(self, inputs: Floats, sums: Floats, share: float, count: int) -> Floats:
+        """Return the gradient by the parameters from the sums behind the value's."""
+        if self.after is None:
+            return sums * share
+        sums[: len(sums) - self.counts] *= share
+        slopes = np.empty(count)
+        self.after([inputs, sums], [slopes], stop=1)
+        return slopes
 
 
 class _RowVariant(Variant):
@@ -81,6 +93,12 @@ class _RowVariant(Variant):
             directions = [self.recording.input(0.0) for _ in shared]
             y = tangent(y, shared, directions)
             shared += directions
+        groups = tuple([max(w, 1) for w in self.widths])
+        if self.on_tape(mode):
+            every = 1.0 if free else self.held()
+            ends = None if kind == "value" else (len(rows), len(rows) + len(by))
+            tape = TapeKernel([*rows, *shared], [y], ends, (1,), every, groups, len(shared), summed=True, dtype=dtype)
+            return _Code(None, tape, None, 0, isinstance(every, Symbol))
         guards = [] if free else self.recording.guards.items()
         conditions = [condition if taken else ~condition for condition, taken in guards]
         varying = _varying(rows, [y, *conditions])
@@ -91,10 +109,10 @@ class _RowVariant(Variant):
             needed.append(y)
         slopes = [] if kind == "value" else gradient(y, needed)
         reached = [(x, a) for x, a in zip(needed, slopes, strict=bool(slopes)) if type(a.absent) is not float]
-        return self._pieces(kind, dtype, shared, rows, by, y, conditions, varying, reached)
+        return self._pieces(kind, dtype, groups, shared, rows, by, y, conditions, varying, reached)
 
     def _pieces(
-        self, kind: Kind, dtype: Any, shared: list[Symbol], rows: list[Symbol], by: list[Symbol], y: Any,
+        self, kind: Kind, dtype: Any, groups: tuple[int, ...], shared: list[Symbol], rows: list[Symbol], by: list[Symbol], y: Any,
         conditions: list[Any], varying: set[Symbol], reached: list[Any],
     ) -> _Code:  # fmt: skip
         # An adjoint that may be absent is counted, so that it is no zero where it was absent in every row.
@@ -115,7 +133,7 @@ class _RowVariant(Variant):
         edge = _edge(low_varying, low)
         edge += [x for x in low if isinstance(x, Symbol) and x not in low_varying and x not in edge]
         body = program_of(
-            [*rows, *edge], low, shared=len(edge), summed=len(sums), groups_in=tuple(max(w, 1) for w in self.widths),
+            [*rows, *edge], low, shared=len(edge), summed=len(sums), groups_in=groups,
             groups_out=(1,) if guarded else (),
         )  # fmt: skip
         before = program_of(shared, [*edge, always], groups_out=(len(edge), 1))
@@ -227,17 +245,13 @@ class CompiledObjective:
         inputs = w if v is None else np.concatenate([w, v])
         value, slopes = 0.0, np.zeros(len(w))
 
-        def add(code: _Code, arrays: list[Floats], outputs: list[Floats]) -> None:
-            nonlocal value
-            needed, dtype = np.empty(code.before.program.groups_out[0]), arrays[0].dtype
-            code.before([inputs], [needed, np.empty(1)], stop=1)
-            sums = workers.run_sums(code.rows, arrays, outputs, needed.astype(dtype, copy=False), self._threads)
+        def add(code: _Code, needed: Floats, arrays: list[Floats], outputs: list[Floats]) -> None:
+            nonlocal value, slopes
+            shared = needed.astype(arrays[0].dtype, copy=False)
+            sums = workers.run_sums(code.rows, arrays, outputs, shared, self._threads)
             value += float(sums[0]) * share
-            if code.after is not None:
-                seeds, part = sums[1:], np.empty(len(w))
-                seeds[: len(seeds) - code.counts] *= share
-                code.after([inputs, seeds], [part], stop=1)
-                slopes[:] += part
+            if kind != "value":
+                slopes = slopes + code.slopes(inputs, sums[1:], share, len(w))
 
         tried = 0
         while len(arrays[0]):
@@ -245,19 +259,20 @@ class CompiledObjective:
             tried += 1
             with self._lock:
                 code = variant.code(kind, arrays[0].dtype, self._mode)
-            if not (code.always(inputs) or sure):
+            needed, always = code.needed(inputs)
+            if not (always or sure):
                 continue
             if not code.guarded:
-                add(code, arrays, [])
+                add(code, needed, arrays, [])
                 break
             held = np.empty((len(arrays[0]), 1), arrays[0].dtype)
-            add(code, arrays, [held])
+            add(code, needed, arrays, [held])
             good = held[:, 0] != 0.0
             if sure and not good[0]:
                 # The recording is of this row, whatever the last digits say.
                 with self._lock:
                     free = variant.code(kind, arrays[0].dtype, self._mode, free=True)
-                add(free, [a[:1] for a in arrays], [])
+                add(free, free.needed(inputs)[0], [a[:1] for a in arrays], [])
                 good[0] = True
             arrays = [a[~good] for a in arrays]
         return value, slopes

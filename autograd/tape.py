@@ -56,10 +56,12 @@ class Graph:
     """
 
     def __init__(self, inputs: Sequence[Symbol], results: Sequence[Any]) -> None:
-        results = lowered(results, _KEPT, {x: x for x in inputs})
         place: dict[Any, int] = {x: -1 - i for i, x in enumerate(inputs)}
         self.constants: list[float] = []
         self.nodes = order(results, place)
+        if any(v.op.name in _SPREAD for v in self.nodes if v.op is not None):
+            results = lowered(results, _KEPT, {x: x for x in inputs})
+            self.nodes = order(results, place)
         known: dict[str, int] = {}
 
         def constant(x: float) -> int:
@@ -70,12 +72,12 @@ class Graph:
             return known[name]
 
         kind_of: dict[Any, int] = {}
-        kinds, starts, operands = [], [0], []
+        kinds: list[int] = []
+        starts, operands = [0], list[int]()
         for i, v in enumerate(self.nodes):
             place[v] = i
             kinds.append(kind_of.setdefault((v.op, len(v.operands)), len(kind_of)))
-            for x in v.operands:
-                operands.append(place[x] if type(x) is Symbol else constant(x))
+            operands += [place[x] if type(x) is Symbol else constant(x) for x in v.operands]
             starts.append(len(operands))
         self.kinds, self.starts, self.operands = (np.array(x, np.int64) for x in (kinds, starts, operands))
         self.results = np.array([place[x] if isinstance(x, Symbol) else constant(float(x)) for x in results], np.int64)
@@ -95,15 +97,16 @@ class Graph:
 
 def prefers_tape(inputs: Sequence[Symbol], results: Sequence[Any]) -> bool:
     """Whether a graph is too large to be written out, or repeats itself so much that it need not be."""
-    count = len(order(results))
-    if count < WORTH_A_LOOK:
+    recorded = next((x.recording.count for x in results if isinstance(x, Symbol)), 0)
+    if recorded < WORTH_A_LOOK:
         return False
-    if count > MOST_IN_LINE:
-        return True
     graph = Graph(inputs, results)
-    return sum(length for length, _ in graph.stretches() if length > 1) * 5 < count and any(
-        length >= 16 for length, _ in graph.stretches()
-    )
+    count = len(graph.nodes)
+    if not WORTH_A_LOOK <= count <= MOST_IN_LINE:
+        return count > MOST_IN_LINE
+    found = graph.stretches()
+    different = sum(length if length > 1 else len(positions) for length, positions in found)
+    return different * 5 < count
 
 
 class _Kind(NamedTuple):
@@ -254,7 +257,7 @@ class TapeKernel(Kernel):
 
     def __init__(
         self, inputs: Sequence[Symbol], results: Sequence[Any], by: tuple[int, int] | None, values: tuple[int, ...],
-        held: Any = 1.0, groups: tuple[int, ...] = (), shared: int = 0, summed: bool = False, lanes: int = 0,
+        held: Any = 1.0, groups: tuple[int, ...] = (-1,), shared: int = 0, summed: bool = False, lanes: int = 0,
         dtype: Any = np.float64,
     ) -> None:  # fmt: skip
         self.dtype = np.dtype(dtype)
@@ -271,7 +274,7 @@ class TapeKernel(Kernel):
         sizes = [*values, *([m * (by[1] - by[0])] if by else [])]
         self.summed = sum(sizes) if summed else 0
         self._shape = _Shape(
-            groups or (own,), tuple([*([] if summed else sizes), *([1] if guarded else [])]), shared, m, by, values,
+            (own,) if groups == (-1,) else groups, tuple([*([] if summed else sizes), *([1] if guarded else [])]), shared, m, by, values,
             guarded, summed,
         )  # fmt: skip
         self._lists = kinds

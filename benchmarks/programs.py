@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from itertools import pairwise
 from operator import add
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -61,13 +62,14 @@ class Shared(NamedTuple):
     lower: list[Sequence[Any]]
 
     def flat(self) -> list[Any]:
+        """Return all the numbers in one list."""
         return [*self.weights, *(v for part in self[1:] for own in part for v in own)]
 
     @staticmethod
     def of(numbers: Sequence[Any], d: int, k: int) -> Shared:
         """Return the flat numbers in their places."""
         ends = np.cumsum([0, *gmm_lengths(d, k)])
-        weights, *rest = [numbers[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        weights, *rest = [numbers[a:b] for a, b in pairwise(ends)]
         cut = [[part[i * len(part) // k : (i + 1) * len(part) // k] for i in range(k)] for part in rest]
         return Shared(weights, *cut)
 
@@ -172,7 +174,7 @@ def ba_input(n: int, seed: int = 0) -> Any:
         r.uniform(0.5, 1.5, size=(n, 1)),
         r.normal(size=(n, 2)),
         r.normal(size=(n, 2)) * 0.01,
-        r.normal(size=(n, 3)) + [0.0, 0.0, 8.0],
+        r.normal(size=(n, 3)) + np.array([0.0, 0.0, 8.0]),
         r.uniform(0.5, 1.5, size=(n, 1)),
         r.normal(size=(n, 2)),
     ]
@@ -193,7 +195,7 @@ def lstm(m: Any, params: Sequence[Any], state: Any, sequence: Any) -> Any:
     hidden, cell = ([list(map(float, part[s])) for part in state] for s in (0, 1))
     text = np.asarray(sequence).tolist()
     likelihood = 0.0
-    for now, following in zip(text[:-1], text[1:], strict=True):
+    for now, following in pairwise(text):
         x = [v * w for v, w in zip(now, taken, strict=True)]
         for layer in range(layers):
             weights, biases = blocks[8 * layer : 8 * layer + 4], blocks[8 * layer + 4 : 8 * layer + 8]
