@@ -32,7 +32,7 @@ COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", 
 LOGIC = {"and": "and", "or": "or"}
 INTRINSICS = {"sqrt": "sqrt", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}
 #: Functions that have a vector form but no name in C.
-VECTORS = frozenset({"sigmoid", "softplus", "logsigmoid", "gaussian", "normal_pdf", "normal_cdf"})
+VECTORS = frozenset({"gaussian", "normal_pdf", "normal_cdf"})
 
 _NOTHING = np.empty(0)
 _CONDITIONS = {*COMPARISONS, *LOGIC, "not"}

@@ -623,6 +623,8 @@ def _check_single(variant: Variant, kind: Kind, name: str) -> None:
 
 def as_numbers(args: Sequence[Any], name: str) -> list[Floats]:
     """Return arguments as arrays of one type of float: float32 if all that are arrays are, else float64."""
+    if all(type(a) is np.ndarray and a.dtype is _DOUBLE and a.flags.carray for a in args):
+        return list(args)
     arrays = [np.asarray(a) for a in args]
     for a, given in zip(arrays, args, strict=True):
         if a.dtype.kind == "c":

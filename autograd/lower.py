@@ -79,9 +79,12 @@ def _sum(xs: list[Any]) -> Any:
 
 
 def _norm(xs: list[Any]) -> Any:
-    top = _halved([abs(x) for x in xs], ops.maximum)
+    sizes = [abs(x) for x in xs]
+    top = _halved(sizes, ops.maximum)
     safe = ops.where(top == 0.0, 1.0, top)
-    return top * ops.sqrt(_sum([(x / safe) * (x / safe) for x in xs]))
+    length = top * ops.sqrt(_sum([(x / safe) * (x / safe) for x in xs]))
+    # As C's hypot: infinite wherever a component is, and be another one nan.
+    return ops.where(_halved([x == math.inf for x in sizes], lambda a, b: a | b), math.inf, length)
 
 
 def _logsumexp(xs: list[Any]) -> Any:
@@ -92,7 +95,22 @@ def _logsumexp(xs: list[Any]) -> Any:
 
 def _mod(a: Any, b: Any) -> Any:
     rest = ops.fmod(a, b)
-    return ops.where((rest != 0.0) & ((rest < 0.0) ^ (b < 0.0)), rest + b, rest)
+    zero = ops.where(b < 0.0, -0.0, 0.0)
+    return ops.where(_apart(rest, b), rest + b, ops.where(rest == 0.0, zero, rest))
+
+
+def _floordiv(a: Any, b: Any) -> Any:
+    rest = ops.fmod(a, b)
+    quotient = (a - rest) / b
+    quotient = ops.where(_apart(rest, b), quotient - 1.0, quotient)
+    whole = ops.floor(quotient)
+    whole = ops.where(quotient - whole > 0.5, whole + 1.0, whole)
+    return ops.where(quotient == 0.0, 0.0 * (a / b), whole)
+
+
+def _apart(rest: Any, b: Any) -> Any:
+    """Whether the remainder as C has it is on the other side of 0 than Python's."""
+    return (rest != 0.0) & ((rest < 0.0) ^ (b < 0.0))
 
 
 def _bell(x: Any, scale: float) -> Any:
@@ -102,12 +120,25 @@ def _bell(x: Any, scale: float) -> Any:
     return ops.exp(-scale * (high * high)) * ops.exp(-scale * ((size - high) * (size + high)))
 
 
-#: Rows whose values are code on floats, as formulas of other rows.
+def _sigmoid(x: Any) -> Any:
+    """1/(1 + exp(-x)) in terms of |x|, so that sigmoid(-x), which its derivative needs, shares all that is dear."""
+    e = ops.exp(-abs(x))
+    upper = 1.0 / (1.0 + e)
+    return ops.where(x >= 0.0, upper, e * upper)
+
+
+def _softplus(x: Any) -> Any:
+    return ops.where(x <= 0.0, 0.0, x) + ops.log1p(ops.exp(-abs(x)))
+
+
+#: Rows as formulas of others: such whose values are code on floats, and such that share work with their derivatives.
 FORMULAS: dict[str, Callable[..., Any]] = {
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
     "mod": _mod,
     "gaussian": lambda x: _bell(x, 1.0),
     "normal_pdf": lambda x: _bell(x, 0.5) / math.sqrt(2.0 * math.pi),
-    "floordiv": lambda a, b: ops.floor((a - _mod(a, b)) / b + 0.5),
+    "floordiv": _floordiv,
     "sum": _sum,
     "mean": lambda xs: _sum(xs) / float(len(xs)),
     "dot": lambda xs: _sum([a * b for a, b in zip(*ops._halves(xs), strict=True)]),

@@ -92,7 +92,24 @@ class Recording:
 
 
 def _simpler_product(a: Any, b: Any) -> Any:
-    return a if type(b) is float and b == 1.0 else b if type(a) is float and a == 1.0 else None
+    if type(a) is float:
+        a, b = b, a
+    if type(b) is float and type(a) is Symbol:
+        if b == 1.0:
+            return a
+        if b < 0.0:  # -2 x is -(2 x) where there is 2 x already
+            for key in ((ops.mul, (-b,), a.place), (ops.mul, a.place, (-b,))):
+                if key in a.recording.known:
+                    return -a.recording.known[key]
+    return None
+
+
+def _simpler_size(x: Any) -> Any:
+    return abs(x.operands[0]) if type(x) is Symbol and x.op is ops.neg else None
+
+
+def _simpler_negative(x: Any) -> Any:
+    return x.operands[0] if type(x) is Symbol and x.op is ops.neg else None
 
 
 def _simpler_quotient(a: Any, b: Any) -> Any:
@@ -128,6 +145,8 @@ _SIMPLER: dict[Op, Callable[..., Any]] = {
     ops.where: _simpler_choice,
     ops.pow: _simpler_power,
     ops.identity: lambda x: x,
+    ops.abs: _simpler_size,
+    ops.neg: _simpler_negative,
     AND: _simpler_logic(True),
     OR: _simpler_logic(False),
 }

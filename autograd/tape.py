@@ -25,7 +25,7 @@ from autograd.record import CONDITIONS, Adjoint, Recording, Symbol, gradient, or
 Ints = NDArray[np.int64]
 
 #: Operations beyond which a recording is not written out as one line of code, and how many are worth a look for repeats.
-MOST_IN_LINE, WORTH_A_LOOK = 12_000, 1_000
+MOST_IN_LINE, WORTH_A_LOOK = 12_000, 6_000
 
 #: The number that marks an adjoint to which nothing was added yet, in float as in double.
 MARK = float.fromhex("-0x1.5ab5e2p-120")

@@ -26,8 +26,8 @@ double lse(int n, const double *x, double *gradient)
 }
 
 /* The log posterior; constant is what depends on no parameter. */
-double gmm(int d, int k, int n, double extra, double gamma, double constant, const double *params, const double *rows,
-           double *gradient)
+double gmm(int d, int k, int n, double extra, double gamma, double constant, const double *restrict params,
+           const double *restrict rows, double *restrict gradient)
 {
     int below = d * (d - 1) / 2;
     const double *means = params + k, *logs = means + k * d, *lower = logs + k * d;
@@ -108,7 +108,7 @@ double gmm(int d, int k, int n, double extra, double gamma, double constant, con
 }
 
 /* The 2 x 15 derivatives of every observation; a row has 17 numbers. */
-void ba(int n, const double *rows, double *jacobian)
+void ba(int n, const double *restrict rows, double *restrict jacobian)
 {
     for (int r = 0; r < n; r++, rows += 17, jacobian += 30) {
         const double *turn = rows, *centre = rows + 3, *point = rows + 11;
@@ -177,8 +177,8 @@ static double sigmoid(double x)
 }
 
 /* The mean negative log likelihood; state is [layers, 2, b], sequence [c, b]. */
-double lstm(int layers, int c, int b, const double *params, const double *state, const double *sequence,
-            double *gradient)
+double lstm(int layers, int c, int b, const double *restrict params, const double *restrict state,
+            const double *restrict sequence, double *restrict gradient)
 {
     enum { FORGET, TAKE, GIVE, CHANGE, SQUASHED, KEPT }; /* what a step keeps of every unit */
     const double *taken = params + 8 * layers * b, *given = taken + b, *offset = given + b;

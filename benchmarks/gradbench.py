@@ -31,6 +31,7 @@ import programs
 Call = Callable[[], Any]
 MOST_GCC, MOST_NUMBA = 60_000, 2_000  # operations in one piece, of which a compiler makes machine code in a minute
 MOST_SECONDS = 60  # for gcc
+SLOW = 0.2  # seconds a call
 FLAGS = ["-O3", "-march=native"]
 
 
@@ -52,16 +53,7 @@ class Case(NamedTuple):
 
 def gmm(d: int, k: int, n: int) -> Case:
     x, rows = programs.gmm_input(d, k, n)
-    return Case(
-        f"gmm d{d} k{k} n{n}",
-        "gmm",
-        x,
-        lambda m, x: programs.gmm(m, x, rows, k),
-        programs.gmm_lengths(d, k),
-        rows,
-        d,
-        k,
-    )
+    return Case("gmm", x, lambda m, x: programs.gmm(m, x, rows, k), programs.gmm_lengths(d, k), rows, d, k)
 
 
 def ba(n: int) -> Case:
@@ -184,7 +176,7 @@ def casadi(case: Case, gcc: bool = False) -> Call:
     options: dict[str, Any] = {}
     if gcc:
         if count > MOST_GCC:
-            raise Left(f"gcc would take minutes over {count} operations in one function")
+            raise Left(f"gcc takes more than a minute over {count} operations in one function")
         limited = f"timeout {MOST_SECONDS} gcc" if shutil.which("timeout") else "gcc"
         options = {"jit": True, "compiler": "shell", "jit_options": {"compiler": limited, "flags": FLAGS}}
         options["jit_cleanup"] = options["jit_options"]["cleanup"] = False  # the folder goes as a whole
@@ -221,7 +213,7 @@ def casadi(case: Case, gcc: bool = False) -> Call:
     for i, a in enumerate(results):
         buffer.set_res(i, memoryview(a))
 
-    def call(owner: Any = (f, buffer)) -> Any:
+    def call(kept: Any = (f, buffer)) -> Any:  # the trigger holds neither
         trigger()
         return results[0] if case.kind == "ba" else (results[0][0], results[1])
 
@@ -487,11 +479,19 @@ def check(case: Case, name: str, found: Any, truth: list[Any]) -> None:
             raise SystemExit(f"{case.kind}: {name} and dagrad differ by {off:.1e} of the largest entry")
 
 
-def once(call: Call, times: int = 1) -> float:
+def seconds(call: Call) -> float:
+    """Return the mean time of a call, over a hundredth of a second of calls after one to warm up."""
     start = time.perf_counter()
-    for _ in range(times):
+    call()
+    begun = end = time.perf_counter()
+    if begun - start > SLOW:
+        return begun - start
+    calls = 0
+    while end - begun < 0.01:
         call()
-    return (time.perf_counter() - start) / times
+        calls += 1
+        end = time.perf_counter()
+    return (end - begun) / calls
 
 
 def report(title: str, case: Case, rounds: int) -> None:
@@ -514,12 +514,11 @@ def report(title: str, case: Case, rounds: int) -> None:
         truth = truth or [np.array(p) for p in parts(case, found)]
         check(case, name, found, truth)
         calls[name] = call
-    loops = {name: max(1, int(0.002 / once(call))) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for i in range(rounds):
         for name, call in calls.items():
-            if i < 3 or times[name][0] < 0.2:  # three rounds are enough for the slow
-                times[name].append(once(call, loops[name]))
+            if i < 3 or times[name][0] < SLOW:  # three rounds are enough for the slow
+                times[name].append(seconds(call))
     medians = {name: statistics.median(t) * 1e6 for name, t in times.items()}
     print("| engine | microseconds | times dagrad | prepared in |\n|---|---|---|---|")
     for name, t in medians.items():

@@ -113,7 +113,7 @@ def library(tmp_path_factory):
         if scalar == "float":
             texts.append('#pragma GCC diagnostic error "-Wdouble-promotion"')
         for name, f in recorded.items():
-            program = f._recorded(0).program("gradient", native)
+            program = f._variants[0].program("gradient", native=native)
             texts.append(c_source(program, f"{name}_{kind}", f"{name} /* as {kind} */", scalar))
         for name in FUNCTIONS if kind != "formulas" else ():
             places = tuple(range(ops.TABLE[name].arity))
@@ -126,9 +126,7 @@ def library(tmp_path_factory):
 
 def exported(library, op, kind, x):
     number = ctypes.c_float if kind == "float" else ctypes.c_double
-    *found, held = run(getattr(library, f"{op.name}_{kind}"), x, len(x) + 2, number)
-    assert held == 1.0
-    return found
+    return run(getattr(library, f"{op.name}_{kind}"), x, len(x) + 1, number)
 
 
 def eager(op, x):
@@ -162,8 +160,6 @@ def test_rows_agree_in_float(library, op):
 @ROWS
 @pytest.mark.parametrize("kind", ["formulas", "functions"])
 def test_edges_are_the_eager_ones(library, op, kind):
-    if op is ops.norm or (kind == "formulas" and op in (ops.mod, ops.floordiv)):
-        pytest.skip("the formula differs at infinities, in compiled programs as well")
     for x in edges(op):
         found, expected = exported(library, op, kind, x), eager(op, x)
         np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0.0, err_msg=f"at {x}")
@@ -249,7 +245,7 @@ def test_what_cannot_be_written_is_refused(table):
     f = jit(lambda x: coded(x[0]))
     f([1.0])
     with pytest.raises(TypeError, match="the operation coded is code in Python, and C has none of this name"):
-        c_source(f._recorded(0).program("value"), "f", "")
+        c_source(f._variants[0].program("value"), "f", "")
     with pytest.raises(TypeError, match="C has no function gamma"):
         c_source(Program(1, (Step("gamma", (0,)),), (1,)), "f", "")
     nothing = Program(1, (), (0,))
