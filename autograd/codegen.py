@@ -161,7 +161,8 @@ class Kernel:
             outputs: an array [N, j] for every group of outputs, to write to.
             shared: the shared inputs [shared], contiguous.
             sums: [summed, lanes], contiguous, what is added to; the sums are those over its last axis.
-            start, stop: which samples; default all.
+            start: the first sample.
+            stop: the one behind the last; default all.
         """
         if stop is None:
             stop = len(inputs[0])
@@ -259,7 +260,9 @@ class Writer:
         return slots, count
 
     def _chunk(self, k: int, steps: range) -> str:
-        self.lines, self.here, self.count = [], {}, 0
+        self.lines: list[str] = []
+        self.here: dict[int, str] = {}
+        self.count = 0
         for i in steps:
             place = self.program.inputs + i
             self.here[place] = self._step(self.program.steps[i], place)
@@ -458,10 +461,10 @@ class Groups:
 def sample_loop(scalar: str, lanes: int, inputs: Groups, outputs: Groups, before: int, calls: Sequence[str]) -> str:
     """Return the function ``run`` that takes a batch block by block.
 
-    Its one argument is an array of 64-bit integers: the number of samples; the addresses of workspace, shared inputs and
-    sums; then for every group of inputs and of outputs the address, the stride from sample to sample and that from
-    number to number. Samples that lie side by side are read and written where they are. Others, and the last ones where
-    they do not fill a vector, are copied: the last sample stands in for those that are missing.
+    Its one argument is an array of 64-bit integers: the number of samples; the addresses of workspace, shared inputs
+    and sums; then for every group of inputs and of outputs the address, the stride from sample to sample and that from
+    number to number. Samples that lie side by side are read and written where they are. Others, and the last ones
+    where they do not fill a vector, are copied: the last sample stands in for those that are missing.
 
     Args:
         scalar: "double" or "float".

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import pickle
-import threading
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from inspect import signature
@@ -19,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd import calculus, invoke, ops, workers
+from autograd import calculus, invoke, machine, ops, workers
 from autograd.codegen import BINARY, COMPARISONS, LOGIC, VECTORS, Kernel, Program, Step
 from autograd.csource import FUNCTIONS, c_source
 from autograd.lower import program_of
@@ -207,8 +206,7 @@ class Compiled:
     def __init__(self, f: Callable[..., Any] | None, scalars: bool, mode: Mode, threads: int | None) -> None:
         self._f, self._scalars, self._mode, self._threads = f, scalars, mode, threads
         self._variants: list[Variant] = []  # for any number of inputs, in the order of their making
-        self._lock = threading.RLock()
-        self._points: dict[tuple[Kind, int], Any] = {}  # kernels for one point, where the short way is open
+        self._points: dict[tuple[Kind, int], Kernel | None] = {}  # for one point, where the short way is open
         self._name = str(getattr(f, "__name__", f))
         self._parameters = list(signature(f).parameters) if f is not None else []
         if f is not None:
@@ -251,11 +249,11 @@ class Compiled:
             return value, tuple(slopes.T) if slopes.ndim > 1 else tuple(slopes.tolist())
         return value, slopes
 
-    def jacobian(self, *args: ArrayLike, out: Any = None) -> Floats:
+    def jacobian(self, *args: ArrayLike, out: Any = None) -> Any:
         """Return the derivatives of every result by every number: [m, n], or [N, m, n] for a batch."""
         return self._call("jacobian", args, None if out is None else (out,))[0]
 
-    def hessian(self, *args: ArrayLike, out: Any = None) -> Floats:
+    def hessian(self, *args: ArrayLike, out: Any = None) -> Any:
         """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch."""
         arrays, one = self._arrays("hessian", args)
         width = len(self._parameters) if self._scalars else arrays[0].shape[1]
@@ -269,7 +267,7 @@ class Compiled:
             return out
         return self._call("hessian", args, None if out is None else (out,))[0]
 
-    def hvp(self, *args: ArrayLike, out: Any = None) -> Floats:
+    def hvp(self, *args: ArrayLike, out: Any = None) -> Any:
         """Return the Hessian times a vector, without the Hessian: [n], or [N, n] for a batch.
 
         Args:
@@ -362,12 +360,12 @@ class Compiled:
                 f"jit: {self._name} cannot be pickled itself, and it has no recording yet; call it once before, or "
                 "define it at the top of a module"
             )
-        with self._lock:
+        with machine.locked():
             plain = [variant.plain() for variant in self._variants]
         return _restored, (f, self._scalars, self._mode, self._threads, self._name, self._parameters, plain)
 
-    def _kernel(self, variant: Variant, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any) -> Any:
-        with self._lock:
+    def _kernel(self, variant: Variant, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any) -> Kernel:
+        with machine.locked():
             return variant.kernel(kind, groups, lanes, dtype, self._mode)
 
     def _recorded(self, variant: int, kind: Kind) -> Variant:
@@ -403,7 +401,7 @@ class Compiled:
         for a in arrays:
             if not most - 1 <= a.ndim <= most:
                 raise ValueError(f"jit: {self._name} takes {takes}; got shape {a.shape}")
-        one = all([a.ndim < most for a in arrays])
+        one = all(a.ndim < most for a in arrays)
         if not self._scalars:
             arrays = [a if a.ndim == 2 else a.reshape(1, -1) for a in arrays]
         else:
@@ -448,7 +446,7 @@ class Compiled:
         for variant in self._variants:
             if len(variant.inputs) == width:
                 return variant
-        with self._lock:
+        with machine.locked():
             return (self._made_for(width) or self._new_variant(first_sample(arrays, width) or [1.0] * width))[0]
 
     def _run(self, kind: Kind, arrays: list[Floats], width: int, targets: list[Floats]) -> None:
@@ -484,7 +482,7 @@ class Compiled:
 
     def _variant(self, tried: int, arrays: list[Floats], width: int) -> tuple[Variant, bool]:
         """Return the next variant to try, and whether it is known to be that of the first sample."""
-        with self._lock:
+        with machine.locked():
             known = self._made_for(width)
             return (known[tried], False) if tried < len(known) else self._new_variant(first_sample(arrays, width))
 
@@ -514,38 +512,36 @@ class Compiled:
 
         It is for the first variant, of functions with one result, and gives None where that is not the case at hand.
         """
-        x = args if self._scalars else args[0] if len(args) == 1 else None
+        x: Any = args if self._scalars else args[0] if len(args) == 1 else None
         get = invoke.GET.get(type(x))
         if get is None:
             if type(x) is not np.ndarray or x.ndim != 1 or x.dtype != _DOUBLE:
                 return None
             get = 0
         n = len(x)
-        kernel = self._points.get((kind, n))
-        if kernel is None:
-            kernel = self._short_way(kind, n)
-        if kernel is False or watching():
+        kernel = self._points.get((kind, n)) or self._short_way(kind, n)
+        if kernel is None or watching():
             return None
         if kind == "value":
-            value = invoke.point(kernel.address, get, x, n, kernel.workspace, 1)
+            value = invoke.point(kernel.address, get, x, n, kernel.workspace)
             return None if value is None else (value, None)
         slopes = np.empty(n)
-        value = invoke.point(kernel.address, get, x, n, kernel.workspace, 1, slopes)
+        value = invoke.point(kernel.address, get, x, n, kernel.workspace, slopes)
         return None if value is None else (value, slopes)
 
-    def _short_way(self, kind: Kind, n: int) -> Any:
-        """Return the kernel for one point if the short way is open, else False; None if nothing is recorded yet."""
-        if not n or (self._scalars and n != len(self._parameters)):
-            return False
-        with self._lock:
+    def _short_way(self, kind: Kind, n: int) -> Kernel | None:
+        """Return the kernel for one point if the short way is open."""
+        if not n or (kind, n) in self._points or (self._scalars and n != len(self._parameters)):
+            return None
+        with machine.locked():
             known = self._made_for(n)
             if not known:
-                return False
+                return None
             variant = known[0]
             kernel = variant.kernel(kind, (n,), 1, _DOUBLE, self._mode) if variant.single else None
             # Its workspace is on the stack, and it keeps the interpreter's lock.
             if kernel is None or kernel.calls_python or not kernel.any_room or kernel.workspace > MOST_ON_STACK:
-                kernel = False
+                kernel = None
             self._points[kind, n] = kernel
             return kernel
 
@@ -583,7 +579,7 @@ def _shapes(kind: Kind, m: int, n: int, single: bool) -> list[tuple[int, ...]]:
     return shapes[kind]
 
 
-def _shaped(columns: Floats, shape: tuple[int, ...]) -> Floats:
+def _shaped(columns: Floats, shape: tuple[int, ...]) -> Any:
     """Return columns [numbers, N] as an array [N, *shape], without a copy."""
     if not shape:
         return columns[0]
@@ -646,10 +642,10 @@ def _plain_batch(x: Any) -> bool:
 
 def as_floats(a: Any, dtype: Any) -> Floats:
     """Return an array of a type of float whose strides are whole numbers of elements; a copy only where needed."""
-    a = np.asarray(a, dtype=dtype)
-    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
-        a = a.copy()
-    return a
+    floats: Floats = np.asarray(a, dtype=dtype)
+    if not floats.flags.aligned or any(s % floats.itemsize for s in floats.strides):
+        return floats.copy()
+    return floats
 
 
 def _buffers(

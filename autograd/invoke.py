@@ -6,9 +6,9 @@ interpreter's stable interface, as an extension written in C would.
 `batch(run, start, stop, room, shared, sums, *arrays)` calls a kernel on rows of arrays [N, k] (or [k], for one row),
 without the interpreter's lock.
 
-`point(run, get, x, n, room, size, others, *results)` calls a kernel of one lane at one point, a list, a tuple or an array
-of n numbers, and returns its first result; None if x is not of that kind, or if the last result, of several, is 0 where
-there are guards.
+`point(run, get, x, n, size)` and `point(run, get, x, n, size, slopes)` call a kernel of one lane at one point: a list, a
+tuple or an array of n numbers. They return its first result, or None if x is not of that kind or the guards do not
+hold there. The workspace, of size numbers, is on the stack. `get` tells how to read the numbers; see `GET`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,6 @@ entry:
   %x = load ptr, ptr %xat
   %n = call i64 @number(ptr %args, i64 3)
   %size = call i64 @number(ptr %args, i64 4)
-  %guarded = call i64 @number(ptr %args, i64 5)
   %room = alloca double, i64 %size
   %point = alloca double, i64 %n
   %value = alloca double
@@ -216,10 +215,10 @@ ready:
   %y0k = getelementptr i64, ptr %numbers, i64 9
   store i64 1, ptr %y0k
   %last = getelementptr i64, ptr %numbers, i64 10
-  %single = icmp eq i64 %nargs, 6
+  %single = icmp eq i64 %nargs, 5
   br i1 %single, label %prepared, label %gradient
 gradient:
-  %gat = getelementptr ptr, ptr %args, i64 6
+  %gat = getelementptr ptr, ptr %args, i64 5
   %g = load ptr, ptr %gat
   %failedg = call i32 @PyObject_GetBuffer(ptr %g, ptr %target, i32 {_WITH_STRIDES})
   %wrongg = icmp ne i32 %failedg, 0
@@ -298,4 +297,4 @@ batch = _function(_code, "batch")
 point = _function(_code, "point")
 
 #: How `point` reads the numbers of a list and of a tuple; 0 reads an array.
-GET = {list: _address("PyList_GetItem"), tuple: _address("PyTuple_GetItem")}
+GET: dict[type, int] = {list: _address("PyList_GetItem"), tuple: _address("PyTuple_GetItem")}

@@ -30,7 +30,22 @@ from autograd import vecmath
 MOST_KEPT = 256 * 2**20
 
 _MAGIC = b"dagrad machine code 1\n"
+# One lock for all that compiles, made anew after a fork: another thread may have held it, and is not in the child.
 _lock = threading.RLock()
+
+
+def _forget_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+def locked() -> Any:
+    """Return the lock under which everything is recorded and compiled, for a ``with``."""
+    return _lock
 
 
 class Code:

@@ -8,16 +8,15 @@ after them, from the added adjoints of what the rows needed on to the parameters
 from __future__ import annotations
 
 import pickle
-import threading
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd import ops, workers
+from autograd import machine, ops, workers
 from autograd.codegen import Kernel
 from autograd.compiler import (
     MOST_VARIANTS,
@@ -112,8 +111,8 @@ class _RowVariant(Variant):
         return self._pieces(kind, dtype, groups, shared, rows, by, y, conditions, varying, reached)
 
     def _pieces(
-        self, kind: Kind, dtype: Any, groups: tuple[int, ...], shared: list[Symbol], rows: list[Symbol], by: list[Symbol], y: Any,
-        conditions: list[Any], varying: set[Symbol], reached: list[Any],
+        self, kind: Kind, dtype: Any, groups: tuple[int, ...], shared: list[Symbol], rows: list[Symbol],
+        by: list[Symbol], y: Any, conditions: list[Any], varying: set[Symbol], reached: list[Any],
     ) -> _Code:  # fmt: skip
         # An adjoint that may be absent is counted, so that it is no zero where it was absent in every row.
         counted = [a.absent for _, a in reached if a.absent is not None]
@@ -156,7 +155,7 @@ def _varying(rows: Sequence[Symbol], results: Sequence[Any]) -> set[Symbol]:
     """Return the symbols that depend on rows."""
     varying = set(rows)
     for v in order(results):
-        if any([x in varying for x in v.operands if type(x) is Symbol]):
+        if any(x in varying for x in v.operands if type(x) is Symbol):
             varying.add(v)
     return varying
 
@@ -176,7 +175,6 @@ class CompiledObjective:
     def __init__(self, f: Callable[..., Any] | None, mean: bool, mode: Mode, threads: int | None) -> None:
         self._f, self._mean, self._mode, self._threads = f, mean, mode, threads
         self._variants: list[_RowVariant] = []
-        self._lock = threading.RLock()
         self._name = str(getattr(f, "__name__", f))
         self._names = list(signature(f).parameters) if f is not None else []
         if f is not None:
@@ -257,7 +255,7 @@ class CompiledObjective:
         while len(arrays[0]):
             variant, sure = self._variant(tried, w, arrays, widths)
             tried += 1
-            with self._lock:
+            with machine.locked():
                 code = variant.code(kind, arrays[0].dtype, self._mode)
             needed, always = code.needed(inputs)
             if not (always or sure):
@@ -270,7 +268,7 @@ class CompiledObjective:
             good = held[:, 0] != 0.0
             if sure and not good[0]:
                 # The recording is of this row, whatever the last digits say.
-                with self._lock:
+                with machine.locked():
                     free = variant.code(kind, arrays[0].dtype, self._mode, free=True)
                 add(free, free.needed(inputs)[0], [a[:1] for a in arrays], [])
                 good[0] = True
@@ -278,7 +276,7 @@ class CompiledObjective:
         return value, slopes
 
     def _arguments(self, w: Any, rows: Sequence[Any]) -> tuple[Floats, list[Floats], tuple[int, ...]]:
-        """Return parameters [n], arrays [N, k] of rows, and the numbers that a row takes of each, 0 for a single one."""
+        """Return parameters [n], arrays [N, k] of rows, and how many numbers a row takes of each, or 0."""
         if len(rows) == 1 and isinstance(rows[0], tuple):
             rows = rows[0]
         wanted = len(self._names) - 1
@@ -302,7 +300,7 @@ class CompiledObjective:
         self, tried: int, w: Floats, arrays: list[Floats], widths: tuple[int, ...]
     ) -> tuple[_RowVariant, bool]:
         """Return the next variant to try, and whether it is known to be that of the first row."""
-        with self._lock:
+        with machine.locked():
             known = [v for v in self._variants if v.parameters == len(w) and v.widths == widths]
             if tried < len(known):
                 return known[tried], False
@@ -344,7 +342,11 @@ class CompiledObjective:
             leaves = watched_leaves([f"{self._names[0]}[{k}]" for k in range(len(w))], [w.reshape(1, -1)], 0)
             row = _as_rows([a[r].tolist() for a in arrays], widths)
             wanted = leaves if kind != "value" else []
-            watch(lambda xs, row=row: f(xs, *row), leaves, wanted, f"{self._name}, row {r}")
+            watch(partial(_with_row, f, row), leaves, wanted, f"{self._name}, row {r}")
+
+
+def _with_row(f: Callable[..., Any], row: list[Any], w: Any) -> Any:
+    return f(w, *row)
 
 
 def _as_rows(parts: Sequence[list[Any]], widths: tuple[int, ...]) -> list[Any]:

@@ -370,10 +370,12 @@ def _split(p: Any) -> Adjoint:
 
 
 def negated(c: Any) -> Any:
+    """Return the opposite of a condition."""
     return ~c if isinstance(c, Symbol) else float(not c)
 
 
 def both(a: Any, b: Any) -> Any:
+    """Return whether two conditions hold, or None if one of them is none."""
     if a is None or b is None:
         return None
     return a & b if isinstance(a, Symbol) or isinstance(b, Symbol) else float(bool(a and b))

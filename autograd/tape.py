@@ -24,8 +24,11 @@ from autograd.record import CONDITIONS, Adjoint, Recording, Symbol, gradient, or
 
 Ints = NDArray[np.int64]
 
-#: Operations beyond which a recording is not written out as one line of code, and how many are worth a look for repeats.
-MOST_IN_LINE, WORTH_A_LOOK = 12_000, 6_000
+#: Operations beyond which a recording is not written out as one line of code.
+MOST_IN_LINE = 12_000
+
+#: Operations from which it is not either if it repeats itself.
+WORTH_A_LOOK = 6_000
 
 #: The number that marks an adjoint to which nothing was added yet, in float as in double.
 MARK = float.fromhex("-0x1.5ab5e2p-120")
@@ -50,7 +53,8 @@ class Graph:
     Attributes:
         nodes: the symbols, operands first.
         kinds: numbers that stand for their operations, and how many operands they have [T].
-        starts, operands: as for `repeats.stretches`; an operand < 0 is leaf number -1 - operand: inputs, then constants.
+        starts, operands: as for `repeats.stretches`; an operand < 0 is leaf number -1 - operand, of the inputs and
+            then the constants.
         constants: what is behind the inputs among the leaves.
         results: operations or leaves, likewise.
     """
@@ -273,10 +277,9 @@ class TapeKernel(Kernel):
         m = len(results)
         sizes = [*values, *([m * (by[1] - by[0])] if by else [])]
         self.summed = sum(sizes) if summed else 0
-        self._shape = _Shape(
-            (own,) if groups == (-1,) else groups, tuple([*([] if summed else sizes), *([1] if guarded else [])]), shared, m, by, values,
-            guarded, summed,
-        )  # fmt: skip
+        groups_out = ([] if summed else sizes) + ([1] if guarded else [])
+        groups = (own,) if groups == (-1,) else groups
+        self._shape = _Shape(groups, tuple(groups_out), shared, m, by, values, guarded, summed)
         self._lists = kinds
         steps = [step for kind in kinds for p in (kind.forward, kind.backward) if p for step in p.steps]
         self._callbacks = [callback(step) for step in steps if step.python is not None]

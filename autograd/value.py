@@ -731,7 +731,9 @@ def forward_sweep(
     Args:
         order: nodes, operands before results.
         seeds: tangents by id of the node; a seeded node is an input, whatever it was made from.
-        number, times, plus: as for `reverse_sweep`.
+        number: as for `reverse_sweep`.
+        times: as there.
+        plus: as there.
 
     Returns:
         The tangent of each node by id; a node that depends on no seed is absent.
