@@ -6,8 +6,8 @@ interpreter's stable interface, as an extension written in C would.
 `batch(run, start, stop, room, shared, sums, *arrays)` calls a kernel on rows of arrays [N, k] (or [k], for one row),
 without the interpreter's lock.
 
-`point(run, get, x, n, size)` and `point(run, get, x, n, size, slopes)` call a kernel of one lane at one point: a list, a
-tuple or an array of n numbers. They return its first result, or None if x is not of that kind or the guards do not
+`point(run, get, x, n, size)` and `point(run, get, x, n, size, slopes)` call a kernel of one lane at one point: a list,
+a tuple or an array of n numbers. They return its first result, or None if x is not of that kind or the guards do not
 hold there. The workspace, of size numbers, is on the stack. `get` tells how to read the numbers; see `GET`.
 """
 

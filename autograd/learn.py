@@ -154,7 +154,8 @@ class Loss:
             return None
         if outputs < 2:
             raise ValueError(
-                "softmax_cross_entropy needs an output per class, at least 2; with one output use binary_cross_entropy"
+                "softmax_cross_entropy needs an output per class, at least 2; with one output use "
+                "binary_cross_entropy"
             )
         labels = np.asarray(y)
         if labels.dtype.kind not in "iu" or labels.size != samples or labels.ndim > 2:
@@ -385,7 +386,9 @@ class History:
         ):
             if values:
                 facts.append(f"{what} {values[0]:.4g} -> {values[-1]:.4g}")
-        return f"<History: {', '.join([*facts, f'best epoch {self.best_epoch}', f'stopped: {self.stopped}'])}>"
+        return (
+            f"<History: {', '.join([*facts, f'best epoch {self.best_epoch}', f'stopped: {self.stopped}'])}>"
+        )
 
 
 def fit(
@@ -497,15 +500,19 @@ def fit(
             if patience is not None and epoch - history.best_epoch >= patience:
                 history.stopped = "patience"
                 history.message = (
-                    f"no better loss for {patience} epochs; the net has the weights of epoch {history.best_epoch}"
+                    f"no better loss for {patience} epochs; the net has the weights of epoch "
+                    f"{history.best_epoch}"
                 )
                 break
         else:
-            history.message = f"all {epochs} epochs were done; the net has the weights of epoch {history.best_epoch}"
+            history.message = (
+                f"all {epochs} epochs were done; the net has the weights of epoch {history.best_epoch}"
+            )
     except KeyboardInterrupt:
         history.stopped = "interrupted"
         history.message = (
-            f"interrupted in epoch {history.epochs + 1}; the net has the weights of epoch {history.best_epoch}"
+            f"interrupted in epoch {history.epochs + 1}; the net has the weights of epoch "
+            f"{history.best_epoch}"
         )
     finally:
         net.parameters = best

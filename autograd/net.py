@@ -447,7 +447,8 @@ class Net:
         name = _name(name)
         if name in self._index:
             raise ValueError(
-                f"there is a neuron named {name!r} already; choose another name, or look at it with net[{name!r}]"
+                f"there is a neuron named {name!r} already; choose another name, "
+                f"or look at it with net[{name!r}]"
             )
         self._index[name] = i = len(self._names)
         self._names.append(name)
@@ -557,7 +558,9 @@ class Net:
         # An edge array numbers the units, so a unit that it leaves out is an input.
         fed = np.bincount(target, minlength=n) > 0
         feeds = np.bincount(source, minlength=n) > 0
-        net._inputs = np.flatnonzero(~fed).tolist() if inputs is None else net._places(inputs, "input", positions)
+        net._inputs = (
+            np.flatnonzero(~fed).tolist() if inputs is None else net._places(inputs, "input", positions)
+        )
         is_input = np.zeros(n, bool)
         is_input[net._inputs] = True
         for s, t in zip(source[is_input[target]][:1], target[is_input[target]][:1], strict=True):
@@ -617,11 +620,15 @@ class Net:
         """
         sizes = [as_count(size, "a layer's size") for size in sizes]
         if len(sizes) < 2:
-            raise ValueError(f"sizes needs at least the inputs and the outputs, such as [4, 16, 3]; got {sizes}")
+            raise ValueError(
+                f"sizes needs at least the inputs and the outputs, such as [4, 16, 3]; got {sizes}"
+            )
         hidden = len(sizes) - 2
         listed = list(activation) if isinstance(activation, list | tuple) else [activation] * hidden
         if len(listed) != hidden:
-            raise ValueError(f"activation lists {len(listed)} for {hidden} hidden layers; give one per hidden layer")
+            raise ValueError(
+                f"activation lists {len(listed)} for {hidden} hidden layers; give one per hidden layer"
+            )
         sigmas = [find_activation(s) for s in [*listed, output_activation]]
         names = [f"x{i + 1}" for i in range(sizes[0])]
         for layer, size in enumerate(sizes[1:-1], 1):
@@ -851,13 +858,18 @@ class Net:
         found = np.flatnonzero((self.source == s) & (self.target == t))
         if not len(found):
             fed_by = ", ".join(repr(x.name) for x in Neuron(self, t).sources[:8]) or "nothing"
-            raise UnknownNameError(f"there is no link {source!r} -> {target!r}; {target!r} is fed by {fed_by}")
+            raise UnknownNameError(
+                f"there is no link {source!r} -> {target!r}; {target!r} is fed by {fed_by}"
+            )
         if which is None and len(found) > 1:
             raise ValueError(
-                f"there are {len(found)} parallel links {source!r} -> {target!r}; say which=0 to which={len(found) - 1}"
+                f"there are {len(found)} parallel links {source!r} -> {target!r}; "
+                f"say which=0 to which={len(found) - 1}"
             )
         if which is not None and not 0 <= which < len(found):
-            raise ValueError(f"which={which}: {len(found)} link(s) lead {source!r} -> {target!r}, counted from 0")
+            raise ValueError(
+                f"which={which}: {len(found)} link(s) lead {source!r} -> {target!r}, counted from 0"
+            )
         return int(found[which or 0])
 
     def weight(self, source: str, target: str, which: int | None = None) -> float:
@@ -1075,7 +1087,9 @@ class Net:
     def _evaluable(self) -> Plan:
         plan = self.plan
         if not len(plan.outputs):
-            raise ValueError("the net has no outputs; declare them with net.output(name), or output=True in net.neuron")
+            raise ValueError(
+                "the net has no outputs; declare them with net.output(name), or output=True in net.neuron"
+            )
         return plan
 
     def _shown(self, state: Floats | None, i: int) -> Any:
@@ -1188,7 +1202,8 @@ class Net:
         rows, one = self._samples(x)
         if not one:
             raise ValueError(
-                f"to_values takes one sample of shape ({rows.shape[1]},), got a batch of {len(rows)}; take a row of it"
+                f"to_values takes one sample of shape ({rows.shape[1]},), got a batch of {len(rows)}; "
+                "take a row of it"
             )
         plan, names = self._evaluable(), self._names
         source, target = self.source.tolist(), self.target.tolist()
@@ -1198,7 +1213,8 @@ class Net:
         ]
         sigmas = self._activations
         biases = [
-            None if sigmas[i] is None else Value(b, name=f"b_{names[i]}") for i, b in enumerate(self.biases.tolist())
+            None if sigmas[i] is None else Value(b, name=f"b_{names[i]}")
+            for i, b in enumerate(self.biases.tolist())
         ]
         links_into: list[list[int]] = [[] for _ in names]
         for e, t in enumerate(target):
@@ -1230,7 +1246,9 @@ class Net:
         return {**self.__dict__, "_plan": None}
 
     def _settle_if_possible(self) -> None:
-        with contextlib.suppress(ValueError):  # a net under construction has links that lead to neurons yet to come
+        with contextlib.suppress(
+            ValueError
+        ):  # a net under construction has links that lead to neurons yet to come
             self._settle()
 
     def __copy__(self) -> Net:
@@ -1268,7 +1286,9 @@ class Net:
             "weights": _pack(self.weights, "<f8"),
             "biases": _pack(self.biases, "<f8"),
         }
-        text = json.dumps({"format": FORMAT, "version": VERSION, "digest": _digest(body), "net": body}, indent=1)
+        text = json.dumps(
+            {"format": FORMAT, "version": VERSION, "digest": _digest(body), "net": body}, indent=1
+        )
         path = Path(path)
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
@@ -1297,7 +1317,9 @@ class Net:
         net = cls()
         net._names, net._index, net._inputs = names, index, body["inputs"]
         try:
-            net._activations = [None if sigma is None else find_activation(sigma) for sigma in body["activations"]]
+            net._activations = [
+                None if sigma is None else find_activation(sigma) for sigma in body["activations"]
+            ]
         except ValueError as error:
             raise ValueError(
                 f"{path}: {error}; a row of your own must be registered with autograd.primitive "
@@ -1429,7 +1451,9 @@ def _read_edges(
             )
         n = max(int(edges.max(initial=-1)) + 1, len(names or ()))
         if names is not None and len(names) < n:
-            raise ValueError(f"names lists {len(names)}, but an edge leads to or from unit {n - 1}; name every unit")
+            raise ValueError(
+                f"names lists {len(names)}, but an edge leads to or from unit {n - 1}; name every unit"
+            )
         if edges.min(initial=0) < 0:
             raise ValueError(f"a unit of an array of edges is a position from 0 on, got {edges.min()}")
         all_names = [str(i) for i in range(n)] if names is None else [_name(x) for x in names]
@@ -1488,7 +1512,11 @@ def _spread_activations(
     for name, sigma in given.items() if isinstance(given, Mapping) else ():
         unit = index.get(_name(name))
         if unit is None or is_input[unit]:
-            what = "is an input, which has none" if unit is not None else "does not exist" + did_you_mean(name, index)
+            what = (
+                "is an input, which has none"
+                if unit is not None
+                else "does not exist" + did_you_mean(name, index)
+            )
             raise ValueError(f"activations names {name!r}, which {what}")
         result[unit] = find_activation(sigma)
     return result
@@ -1501,7 +1529,9 @@ def _spread_biases(given: Any, index: Mapping[str, int], is_input: NDArray[np.bo
         for name, b in given.items():
             i = index.get(_name(name))
             if i is None:
-                raise ValueError(f"biases names {name!r}, which does not exist{did_you_mean(_name(name), index)}")
+                raise ValueError(
+                    f"biases names {name!r}, which does not exist{did_you_mean(_name(name), index)}"
+                )
             biases[i] = _finite(b, f"bias of {name!r}")
     elif isinstance(given, numbers.Real):
         return np.where(is_input, 0.0, _finite(given, "biases"))
@@ -1542,7 +1572,8 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
     body = file.get("net")
     if not isinstance(body, dict) or file.get("digest") != _digest(body):
         raise ValueError(
-            f"{path} is damaged: its digest does not fit its content; restore it from a copy, or save the net again"
+            f"{path} is damaged: its digest does not fit its content; restore it from a copy, or save "
+            "the net again"
         )
     try:
         names, inputs, outputs = body["names"], body["inputs"], body["outputs"]
@@ -1570,7 +1601,9 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
             and not np.isin(arrays["target"], inputs).any()
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error!r} while reading its arrays; save the net again") from None
+        raise ValueError(
+            f"{path} is damaged: {error!r} while reading its arrays; save the net again"
+        ) from None
     if not fits:
         raise ValueError(f"{path} is damaged: its arrays do not fit together; save the net again")
     return {**body, **arrays}

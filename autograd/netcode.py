@@ -246,7 +246,9 @@ class Work:
         """Return the states for a block of so many samples; those of the last block if it had as many."""
         if self._state is None or self._state.a.shape[1] != samples:
             n = len(self.biases)
-            self._state = State(np.empty((n, samples)), np.zeros((n + 1, samples)), np.zeros((n + 1, samples)))
+            self._state = State(
+                np.empty((n, samples)), np.zeros((n + 1, samples)), np.zeros((n + 1, samples))
+            )
         return self._state
 
     def gradients(self, samples: int) -> tuple[Floats, Floats]:
@@ -403,7 +405,9 @@ def make_plan(
             )
         )
     levels.reverse()
-    return Plan(level, levels, inputs, outputs, _tiles(np.sort(inputs), out_of), np.flatnonzero(~reaches[target]))
+    return Plan(
+        level, levels, inputs, outputs, _tiles(np.sort(inputs), out_of), np.flatnonzero(~reaches[target])
+    )
 
 
 def _fronts(into: _Lists, out_of: _Lists, inputs: Ints, names: Sequence[str]) -> tuple[list[Ints], Ints]:
@@ -461,7 +465,9 @@ def _tiles(units: Ints, lists: _Lists) -> list[Tile]:
     units = units[lists.count[units] > 0]
     tiles: list[Tile] = []
     if len(units) > 1:
-        _, first, group, size = np.unique(lists.same[units], return_index=True, return_inverse=True, return_counts=True)
+        _, first, group, size = np.unique(
+            lists.same[units], return_index=True, return_inverse=True, return_counts=True
+        )
         links = size * lists.count[units[first]]
         shared = (size > 1) & ((links >= PRODUCT) | (size == len(units)))
         for g in np.flatnonzero(shared):

@@ -537,7 +537,9 @@ def _moved(x: float, signs: Iterator[float] | None) -> float:
 # Judging. ------------------------------------------------------------------------------------------------------------
 
 
-def _first(subject: Subject, truth: _Truth, claims: dict[str, list[float]], gradient: Any, kinks: str) -> list[Finding]:
+def _first(
+    subject: Subject, truth: _Truth, claims: dict[str, list[float]], gradient: Any, kinks: str
+) -> list[Finding]:
     """Hold first derivatives against the truth."""
     jitter = _claimed_rounding(subject, gradient) if truth.root is None else [0.0] * len(subject.xs)
     findings, kinked = [], False

@@ -108,7 +108,9 @@ def exact_curvature(
         h = mpf(scale) * mpf(10) ** -(d // 3)
         nil = mpf(0)
         here = psi(nil, nil)
-        left, right = ((psi(t, t) - psi(t, nil) - psi(nil, t) + here) / (t * t) for t in (-_LEFT * h, h))
+        left, right = (
+            (psi(t, t) - psi(t, nil) - psi(nil, t) + here) / (t * t) for t in (-_LEFT * h, h)
+        )
         return left, right, mpf(size) * mpf(10) ** (3 - d) / (h * h)
 
     return _settle(estimate, digits * 8 // 5 + 3 * _decades(size, scale), claims)

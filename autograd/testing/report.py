@@ -135,8 +135,7 @@ class Report:
         raise GradientError(
             f"{of}{what} is {x.claimed!r} ({x.mode}), expected {x.expected:.15g} +- {x.error:.1g}: off by "
             f"{x.off:.3g}{f' ({x.note})' * bool(x.note)}, at x = {shortened(self.point)}"
-            + f" (and {more} more)"
-            * (more > 0),
+            + f" (and {more} more)" * (more > 0),
             self,
         )
 

@@ -261,7 +261,9 @@ def _lanes(op: Op, at: Sequence[tuple[float, ...]]) -> list[Finding]:
     return [x for x in findings if x.verdict == "wrong"]
 
 
-def _convention(op: Op, xs: tuple[float, ...], value: float, partials: Sequence[float | None]) -> Iterator[Finding]:
+def _convention(
+    op: Op, xs: tuple[float, ...], value: float, partials: Sequence[float | None]
+) -> Iterator[Finding]:
     """Hold what every way of computing gives at a point against a documented convention."""
     import numpy as np
 
@@ -291,10 +293,8 @@ def _convention(op: Op, xs: tuple[float, ...], value: float, partials: Sequence[
         wanted += [(f"partial {k}", slopes[k], p) for k, p in enumerate(partials) if p is not None and k in places]
         for what, claim, true in wanted:
             path = f"{what} at {_shown(xs)}"
-            same = (
-                claim == true
-                or (math.isnan(claim) and math.isnan(true))
-                or (math.isfinite(true) and abs(claim - true) <= 4.0 * math.ulp(true))
+            same = claim == true or (math.isnan(claim) and math.isnan(true)) or (
+                math.isfinite(true) and abs(claim - true) <= 4.0 * math.ulp(true)
             )
             verdict = "ok" if same else "wrong"
             yield Finding(path, way, claim, true, 0.0, 4.0 * math.ulp(abs(true)) if math.isfinite(true) else 0.0,

@@ -50,7 +50,9 @@ _MARGIN = 1e-3
 #: Rows whose kinks are a pole, a point or a cut: a little away from these they are as smooth as any.
 _SINGULAR = frozenset({table.div, table.hypot, table.atan2})
 #: Rows that Python has operators for.
-_OPERATORS = frozenset({table.add, table.sub, table.mul, table.div, table.neg, table.pow, table.floordiv, table.mod})
+_OPERATORS = frozenset(
+    {table.add, table.sub, table.mul, table.div, table.neg, table.pow, table.floordiv, table.mod}
+)
 
 
 def _rows(given: Iterable[Op | str] | None, kinked: bool = False) -> list[Op]:
