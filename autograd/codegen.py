@@ -31,8 +31,9 @@ BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 LOGIC = {"and": "and", "or": "or"}
 INTRINSICS = {"sqrt": "sqrt", "fabs": "fabs", "floor": "floor", "ceil": "ceil"}
+EXTREMES = {"maximum": "ogt", "minimum": "olt"}
 #: Functions that have a vector form but no name in C.
-VECTORS = frozenset({"gaussian", "normal_pdf", "normal_cdf"})
+VECTORS = frozenset({"gaussian", "normal_pdf", "normal_cdf", "maximum", "minimum"})
 
 _NOTHING = np.empty(0)
 _CONDITIONS = {*COMPARISONS, *LOGIC, "not"}
@@ -193,6 +194,8 @@ class Writer:
         self.program, self.lanes, self.scalar, self.name = program, lanes, scalar, name
         self.type, self.mask = f"<{lanes} x {scalar}>", f"<{lanes} x i1>"
         self.bytes = 8 if scalar == "double" else 4
+        #: How many calls of one elementary function are made as one where there is one sample.
+        self.together = machine.vector_lanes() * 8 // self.bytes if lanes == 1 else 1
         self.names: list[str] = []
         self.declared: set[str] = set()
         self.at_once = at_once
@@ -218,9 +221,9 @@ class Writer:
 
     def vector_functions(self) -> None:
         """Have the elementary functions ready that the steps call."""
-        for name in {step.name for step in self.program.steps if step.python is None and vecmath.has(step.name)}:
-            if name not in INTRINSICS:
-                machine.vector_function(name, self.scalar, self.lanes)
+        for name in {step.name for step in self.program.steps if _elementary(step)}:
+            for lanes in {self.lanes, self.lanes * self.together}:
+                machine.vector_function(name, self.scalar, lanes)
 
     def _is_step(self, x: int | float) -> bool:
         return type(x) is int and x >= self.program.inputs
@@ -263,14 +266,18 @@ class Writer:
         self.lines: list[str] = []
         self.here: dict[int, str] = {}
         self.count = 0
-        for i in steps:
-            place = self.program.inputs + i
-            self.here[place] = self._step(self.program.steps[i], place)
-            if place in self.slots:
-                self.store(self._number(place), "%w", str(self.slots[place] * self.lanes))
-            if self.at_once:
-                for j in self.written.get(place, ()):
-                    self.output(j, self._number(place))
+        self.waiting: dict[str, list[int]] = {}
+        for i in self._scheduled(steps) if self.together > 1 else steps:
+            place, step = self.program.inputs + i, self.program.steps[i]
+            if self.together > 1 and _elementary(step):
+                calls = self.waiting.setdefault(step.name, [])
+                calls.append(place)
+                if len(calls) == self.together:
+                    self._call_together(step.name)
+            else:
+                self._made(place, self._step(step, place))
+        for name in list(self.waiting):
+            self._call_together(name)
         if k == len(self.chunks) - 1:
             for j, x in enumerate(self.program.outputs):
                 if not (self.at_once and self._is_step(x)):
@@ -279,6 +286,51 @@ class Writer:
         self.names.append(name)
         body = "\n".join(f"  {line}" for line in self.lines)
         return f"define internal void @{name}({self.signature}) {{\nentry:\n{body}\n  ret void\n}}"
+
+    def _made(self, place: int, value: str) -> None:
+        """Take note of a value, and store it where it is needed later."""
+        self.here[place] = value
+        if place in self.slots:
+            self.store(self._number(place), "%w", str(self.slots[place] * self.lanes))
+        if self.at_once:
+            for j in self.written.get(place, ()):
+                self.output(j, self._number(place))
+
+    def _scheduled(self, steps: range) -> list[int]:
+        """Return steps in the order of their depth, so that calls which do not need each other are neighbours."""
+        first = self.program.inputs + steps.start
+        depth: list[int] = []
+        for i in steps:
+            inner = [x - first for x in self.program.steps[i].operands if type(x) is int and x >= first]
+            depth.append(1 + max((depth[x] for x in inner), default=0))
+        return [steps.start + o for o in sorted(range(len(steps)), key=depth.__getitem__)]
+
+    def _call_together(self, name: str) -> None:
+        """Make the calls of an elementary function that wait as one call, each a lane of its vectors."""
+        places = self.waiting.pop(name)
+        if len(places) == 1:
+            self._made(places[0], self._step(self.program.steps[places[0] - self.program.inputs], places[0]))
+            return
+        wide = f"<{self.together} x {self.scalar}>"
+        arguments = []
+        for xs in zip(*[self.program.steps[place - self.program.inputs].operands for place in places], strict=True):
+            vector = "zeroinitializer"
+            for lane, x in enumerate(xs):
+                number = self.line(f"extractelement {self.type} {self.operand(x)}, i64 0")
+                vector = self.line(f"insertelement {wide} {vector}, {self.scalar} {number}, i64 {lane}")
+            arguments.append(f"{wide} {vector}")
+        function = self._elementary_function(name, len(arguments), self.together)
+        results = self.line(f"call {wide} @{function}({', '.join(arguments)})")
+        for lane, place in enumerate(places):
+            number = self.line(f"extractelement {wide} {results}, i64 {lane}")
+            self._made(place, self.line(f"insertelement {self.type} poison, {self.scalar} {number}, i64 0"))
+
+    def _elementary_function(self, name: str, arity: int, lanes: int) -> str:
+        """Declare an elementary function over vectors, and return its name."""
+        wide = f"<{lanes} x {self.scalar}>"
+        function = f'"dagrad.{name}.v{lanes}f{self.bytes * 8}"'
+        self.declared.add(f"declare {wide} @{function}({', '.join([wide] * arity)})")
+        return function
 
     def line(self, text: str) -> str:
         """Write an instruction with a result, and return its name."""
@@ -322,6 +374,10 @@ class Writer:
         """Write what is needed for a value to be at hand, as a number or as a truth value, and return its name."""
         if type(x) is not int:
             return f"splat (i1 {'true' if x else 'false'})" if condition else self.constant(float(x))
+        if x not in self.here and x >= self.program.inputs:
+            name = self.program.steps[x - self.program.inputs].name
+            if x in self.waiting.get(name, ()):
+                self._call_together(name)
         if x not in self.here:
             if x < self.program.inputs:
                 self.here[x] = self.input(x)
@@ -355,13 +411,17 @@ class Writer:
             return self.line(f"fneg {self.type} {xs[0]}")
         if name in COMPARISONS:
             return self.line(f"fcmp {COMPARISONS[name]} {self.type} {xs[0]}, {xs[1]}")
+        if name in EXTREMES:
+            first = self.line(f"fcmp {EXTREMES[name]} {self.type} {xs[0]}, {xs[1]}")
+            chosen = self.line(f"select {self.mask} {first}, {self.type} {xs[0]}, {self.type} {xs[1]}")
+            missing = self.line(f"fcmp uno {self.type} {xs[0]}, {xs[0]}")  # of the second the choice is itself
+            return self.line(f"select {self.mask} {missing}, {self.type} {xs[0]}, {self.type} {chosen}")
         if name in INTRINSICS:
             function = f"llvm.{INTRINSICS[name]}.v{self.lanes}f{self.bytes * 8}"
             self.declared.add(f"declare {self.type} @{function}({self.type})")
             return self.line(f"call {self.type} @{function}({self.type} {xs[0]})")
-        if python is None and vecmath.has(name):
-            function = f'"dagrad.{name}.v{self.lanes}f{self.bytes * 8}"'
-            self.declared.add(f"declare {self.type} @{function}({', '.join([self.type] * len(xs))})")
+        if _elementary(step):
+            function = self._elementary_function(name, len(xs), self.lanes)
             arguments = ", ".join(f"{self.type} {x}" for x in xs)
             return self.line(f"call {self.type} @{function}({arguments})")
         return self._lane_by_lane(name if python is None else symbol(step), xs)
@@ -380,6 +440,11 @@ class Writer:
                 y = self.line(f"fptrunc double {y} to float")
             result = self.line(f"insertelement {self.type} {result}, {self.scalar} {y}, i32 {lane}")
         return result
+
+
+def _elementary(step: Step) -> bool:
+    """Whether a step is a call of a function over vectors."""
+    return step.python is None and step.name not in INTRINSICS and vecmath.has(step.name)
 
 
 class SampleWriter(Writer):

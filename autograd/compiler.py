@@ -208,7 +208,7 @@ class Compiled:
         self._variants: list[Variant] = []  # for any number of inputs, in the order of their making
         self._points: dict[tuple[Kind, int], Kernel | None] = {}  # for one point, where the short way is open
         self._name = str(getattr(f, "__name__", f))
-        self._parameters = list(signature(f).parameters) if f is not None else []
+        self._parameters = required(f) if f is not None else []
         if f is not None:
             update_wrapper(self, f)
 
@@ -389,6 +389,8 @@ class Compiled:
 
     def _arrays(self, kind: Kind, args: Sequence[Any]) -> tuple[list[Floats], bool]:
         """Return the arguments as arrays [N, k] of one type of float, and whether they are one point."""
+        if not self._scalars and not self._variants and args and all(np.ndim(x) == 0 for x in args):
+            self._scalars = True  # the first call shows that f takes a number and no list
         if len(args) == 1 and not self._scalars and _plain_batch(args[0]):
             return [args[0]], False
         double = kind in ("hvp", "jvp")
@@ -569,6 +571,12 @@ class Compiled:
         return self._parameters[:n] if self._scalars else [f"{self._parameters[0]}[{k}]" for k in range(n)]
 
 
+def required(f: Callable[..., Any]) -> list[str]:
+    """Return the names of the parameters that a function must be given, by position."""
+    positional = [p for p in signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [p.name for p in positional if p.default is p.empty] or [p.name for p in positional[:1]]
+
+
 def _shapes(kind: Kind, m: int, n: int, single: bool) -> list[tuple[int, ...]]:
     """Return the shapes of the results of a kind of call, for one sample."""
     values: tuple[int, ...] = () if single else (m,)
@@ -716,9 +724,10 @@ def jit(f: Callable[..., Any], *, mode: Mode = "auto", threads: int | None = Non
     """Compile a function of numbers, and its derivatives, to vector code over batches.
 
     Args:
-        f: written in operators and autograd's operations. With one parameter it is given a list of n numbers (for
-            arrays, begin with ``x = np.array(x)``); with several, one number each. It returns a number, or a list or
-            array of numbers. What else it reads is read when it is recorded.
+        f: written in operators and autograd's operations. With several parameters it is given one number each. With
+            one, it is given a list of n numbers (for arrays, begin with ``x = np.array(x)``), or one number if the
+            parameter is annotated as float or the first call is with a number. It returns a number, or a list or array
+            of numbers. What else it reads is read when it is recorded.
         mode: how a recording becomes native code. "line" writes all of it out, which is fastest to run; "tape" writes
             out what repeats once, and goes through a list of calls, which is fast to prepare; "auto" decides by size.
         threads: the most to use for a large batch; default as many as there are processors.
@@ -739,6 +748,8 @@ def jit(f: Callable[..., Any], *, mode: Mode = "auto", threads: int | None = Non
     if mode not in ("auto", "line", "tape"):
         raise ValueError(f'jit: mode is "auto", "line" or "tape", got {mode!r}')
     workers.check(threads)
-    parameters = signature(f).parameters.values()
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return Compiled(f, len([p for p in positional if p.default is p.empty]) > 1, mode, threads)
+    names = required(f)
+    if not names:
+        raise TypeError(f"jit: {getattr(f, '__name__', f)} takes no argument, so there is nothing to differentiate by")
+    annotations = [signature(f).parameters[name].annotation for name in names]
+    return Compiled(f, len(names) > 1 or annotations[0] in (float, "float"), mode, threads)

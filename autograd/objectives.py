@@ -25,6 +25,7 @@ from autograd.compiler import (
     Variant,
     as_numbers,
     reference,
+    required,
     results_of,
     watch,
     watched_leaves,
@@ -176,7 +177,7 @@ class CompiledObjective:
         self._f, self._mean, self._mode, self._threads = f, mean, mode, threads
         self._variants: list[_RowVariant] = []
         self._name = str(getattr(f, "__name__", f))
-        self._names = list(signature(f).parameters) if f is not None else []
+        self._names = required(f) if f is not None else []
         if f is not None:
             update_wrapper(self, f)
 
@@ -286,7 +287,8 @@ class CompiledObjective:
         if w.ndim != 1:
             raise ValueError(f"objective: the parameters of {self._name} are one array [n], got shape {w.shape}")
         arrays = as_numbers(rows, self._name)
-        if any(a.ndim not in (1, 2) for a in arrays) or len({len(a) for a in arrays}) != 1:
+        samples = {len(a) if 1 <= a.ndim <= 2 else -1 for a in arrays}
+        if len(samples) != 1 or -1 in samples:
             shapes = ", ".join(str(a.shape) for a in arrays)
             raise ValueError(
                 f"objective: rows are arrays [N, k], or [N] for one number a row, all of one N; got shapes {shapes}"
@@ -384,7 +386,7 @@ def objective(
     """
     if not callable(f):
         raise TypeError(f"objective takes a function of parameters and a row, got {f!r}")
-    if len(signature(f).parameters) < 2:
+    if len(required(f)) < 2:
         name = getattr(f, "__name__", f)
         raise TypeError(f"objective: {name} must take the parameters and then a row, got {signature(f)}")
     if mode not in ("auto", "line", "tape"):

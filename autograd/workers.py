@@ -57,6 +57,10 @@ def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared:
     The samples are added in blocks whose size does not depend on the number of threads, so that neither do the sums.
     """
     samples = len(inputs[0])
+    if samples <= BLOCK:
+        few = np.zeros((kernel.summed, kernel.lanes), kernel.dtype)
+        kernel(inputs, outputs, shared, few)
+        return few.sum(axis=1, dtype=np.float64)
     size = max(BLOCK, -(-samples // MOST_BLOCKS))
     size = -(-size // kernel.lanes) * kernel.lanes
     starts = range(0, samples, size)
