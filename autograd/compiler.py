@@ -8,7 +8,9 @@ whose length depends on the data is right thereby.
 
 from __future__ import annotations
 
+import itertools
 import math
+import numbers
 import pickle
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -181,7 +183,8 @@ def record_at(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: boo
     recording = Recording()
     with long_lists():
         symbols = [[recording.input(float(x)) for x in part] for part in parts]
-        y = f(*[part[0] for part in symbols]) if flat else f(*symbols)
+        # The lists are the function's own: it may change them.
+        y = f(*[part[0] for part in symbols]) if flat else f(*[list(part) for part in symbols])
     single, results = results_of(name, y)
     return Variant(recording, [x for part in symbols for x in part], results, single)
 
@@ -191,13 +194,13 @@ def results_of(name: str, y: Any) -> tuple[bool, list[Any]]:
     if y is None:
         raise TypeError(f"jit: {name} returned None; does it lack a return?")
     several = isinstance(y, list | tuple) or (hasattr(y, "ndim") and y.ndim > 0)
-    numbers = [*(y.ravel().tolist() if hasattr(y, "ravel") else y)] if several else [y]
-    for k, x in enumerate(numbers):
+    found = [*(y.ravel().tolist() if hasattr(y, "ravel") else y)] if several else [y]
+    for k, x in enumerate(found):
         if is_condition(x):
-            numbers[k] = ops.where(x, 1.0, 0.0)
+            found[k] = ops.where(x, 1.0, 0.0)
         elif not isinstance(x, Symbol | float | int | np.floating | np.integer | np.bool_):
             raise TypeError(f"jit: {name} must return a number or a flat list of them, got {x!r}")
-    return not several, [x if isinstance(x, Symbol) else float(x) for x in numbers]
+    return not several, [x if isinstance(x, Symbol) else float(x) for x in found]
 
 
 class Compiled:
@@ -205,6 +208,7 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any] | None, scalars: bool, mode: Mode, threads: int | None) -> None:
         self._f, self._scalars, self._mode, self._threads = f, scalars, mode, threads
+        self._takes_numbers = scalars  # as declared; the first call may show it too
         self._variants: list[Variant] = []  # for any number of inputs, in the order of their making
         self._points: dict[tuple[Kind, int], Kernel | None] = {}  # for one point, where the short way is open
         self._name = str(getattr(f, "__name__", f))
@@ -255,16 +259,6 @@ class Compiled:
 
     def hessian(self, *args: ArrayLike, out: Any = None) -> Any:
         """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch."""
-        arrays, one = self._arrays("hessian", args)
-        width = len(self._parameters) if self._scalars else arrays[0].shape[1]
-        first = self._first(arrays, width)
-        _check_single(first, "hessian", self._name)
-        if first.on_tape(self._mode):
-            found = self._hessian_by_products(arrays, width)
-            if out is None:
-                return found[0] if one else found
-            out[...] = found[0] if one else found
-            return out
         return self._call("hessian", args, None if out is None else (out,))[0]
 
     def hvp(self, *args: ArrayLike, out: Any = None) -> Any:
@@ -287,6 +281,21 @@ class Compiled:
         return value, slope
 
     # What was compiled.
+
+    def prepare(self, *args: ArrayLike, kind: Kind = "gradient") -> Compiled:
+        """Record at the first sample and compile, without running; a call does so by itself when it needs to.
+
+        Args:
+            args: arguments like those that will come.
+            kind: as for `listing`.
+        """
+        arrays, _ = self._arrays(kind, args)
+        width = len(self._parameters) if self._scalars else arrays[0].shape[1]
+        variant = self._first(arrays, width)
+        _check_single(variant, kind, self._name)
+        groups = tuple([a.shape[1] for a in arrays])
+        self._kernel(variant, kind, groups, 1 if len(arrays[0]) == 1 else 0, arrays[0].dtype)
+        return self
 
     def listing(self, kind: Kind = "gradient", variant: int = 0) -> str:
         """Return what is compiled, one operation a line.
@@ -389,7 +398,7 @@ class Compiled:
 
     def _arrays(self, kind: Kind, args: Sequence[Any]) -> tuple[list[Floats], bool]:
         """Return the arguments as arrays [N, k] of one type of float, and whether they are one point."""
-        if not self._scalars and not self._variants and args and all(np.ndim(x) == 0 for x in args):
+        if not self._scalars and not self._variants and args and all(isinstance(x, float | int) for x in args):
             self._scalars = True  # the first call shows that f takes a number and no list
         if len(args) == 1 and not self._scalars and _plain_batch(args[0]):
             return [args[0]], False
@@ -432,7 +441,7 @@ class Compiled:
             # A column of numbers lies side by side, as the vectors of samples do.
             columns = [np.empty((math.prod(shape), n), arrays[0].dtype) for shape in shapes]
             self._run(kind, arrays, width, [y.T for y in columns])
-            results = [_shaped(y, shape) for y, shape in zip(columns, shapes, strict=True)]
+            results = [_shaped(y, shape, n) for y, shape in zip(columns, shapes, strict=True)]
             return [y[0] if y.ndim > 1 else float(y[0]) for y in results] if one else results
         given, targets = _buffers(out, [s if one else (n, *s) for s in shapes], n, arrays[0].dtype, self._name)
         if any(np.may_share_memory(y, a) for y in targets for a in arrays):
@@ -456,9 +465,12 @@ class Compiled:
         n, dtype = len(arrays[0]), arrays[0].dtype
         if not n:
             return
+        if kind == "hessian" and self._first(arrays, width).on_tape(self._mode):
+            targets[0][...] = self._hessian_by_products(arrays, width)
+            return
         groups = tuple([a.shape[1] for a in arrays])
         todo: NDArray[np.int64] | None = None  # all
-        for tried in range(MOST_VARIANTS + 1):
+        for tried in itertools.count():
             here = arrays if todo is None else [a[todo] for a in arrays]
             variant, sure = self._variant(tried, here, width)
             kernel = self._kernel(variant, kind, groups, 1 if n == 1 else 0, dtype)
@@ -502,7 +514,16 @@ class Compiled:
                 f"{self.variants} recordings does; define it at the top of a module, or record such points before"
             )
         parts = [(x,) for x in point] if self._scalars else [tuple(point)]
-        variant = record_at(self._f, parts, self._scalars, self._name)
+        try:
+            variant = record_at(self._f, parts, self._scalars, self._name)
+        except BaseException:
+            self._scalars = self._scalars and (bool(self._variants) or self._takes_numbers)
+            raise
+        if known and (variant.single, len(variant.results)) != (known[0].single, len(known[0].results)):
+            raise TypeError(
+                f"jit: {self._name} returns {_many(known[0])} on one branch and {_many(variant)} on another, at "
+                f"{point}; all branches must return as many"
+            )
         for other in known:  # a comparison that is decided by the last digits leads here again and again
             if other.guarded and other.path == variant.path:
                 return other, True
@@ -548,12 +569,12 @@ class Compiled:
             return kernel
 
     def _hessian_by_products(self, arrays: list[Floats], n: int) -> Floats:
-        """Return Hessians [N, n, n] of a graph too large to be differentiated twice as a whole, row by row."""
+        """Return Hessians [N, n * n] of a graph too large to be differentiated twice as a whole, row by row."""
         points = np.concatenate([np.repeat(a, n, axis=0) for a in arrays], axis=1)
         found: list[Floats] = [np.empty((n, len(points)), points.dtype).T]
         units = np.tile(np.eye(n, dtype=points.dtype), (len(arrays[0]), 1))
         self._run("hvp", [points, units], n, found)
-        return found[0].reshape(-1, n, n)
+        return found[0].reshape(len(arrays[0]), n * n)
 
     # Anomalies.
 
@@ -587,11 +608,11 @@ def _shapes(kind: Kind, m: int, n: int, single: bool) -> list[tuple[int, ...]]:
     return shapes[kind]
 
 
-def _shaped(columns: Floats, shape: tuple[int, ...]) -> Any:
+def _shaped(columns: Floats, shape: tuple[int, ...], n: int) -> Any:
     """Return columns [numbers, N] as an array [N, *shape], without a copy."""
     if not shape:
         return columns[0]
-    return columns.T if len(shape) == 1 else columns.reshape(*shape, -1).transpose(2, 0, 1)
+    return columns.T if len(shape) == 1 else columns.reshape(*shape, n).transpose(2, 0, 1)
 
 
 def first_sample(arrays: list[Floats], width: int) -> list[float]:
@@ -616,6 +637,10 @@ def watch(f: Callable[[Any], Any], leaves: Any, wanted: Sequence[Value], where: 
         raise AnomalyError(f"{where}: {error}", error.node) from None
 
 
+def _many(variant: Variant) -> str:
+    return "a number" if variant.single else f"a list of {len(variant.results)}"
+
+
 def _check_single(variant: Variant, kind: Kind, name: str) -> None:
     if variant.single or kind in ("value", "jacobian", "jvp"):
         return
@@ -633,10 +658,13 @@ def as_numbers(args: Sequence[Any], name: str) -> list[Floats]:
     for a, given in zip(arrays, args, strict=True):
         if a.dtype.kind == "c":
             raise TypeError(f"{name}: complex numbers are not compiled, got {given!r}; give real and imaginary parts")
-        if a.dtype.kind == "O" and any(isinstance(x, Value) for x in a.ravel()[:1]):
+        if a.dtype.kind == "O" and any(isinstance(x, Value) for x in a.ravel()):
             raise TypeError(
                 f"{name} is compiled code on floats, got Values; call the function itself, or give their .data"
             )
+        strange = [x for x in a.ravel() if not isinstance(x, numbers.Real)] if a.dtype.kind == "O" else [given]
+        if strange and a.dtype.kind not in "fiub":
+            raise TypeError(f"{name} takes numbers and arrays of numbers, got {strange[0]!r}")
     single = all(a.dtype == np.float32 or (a.ndim == 0 and not isinstance(g, np.ndarray | np.generic))
                  for a, g in zip(arrays, args, strict=True)) and any(a.dtype == np.float32 for a in arrays)  # fmt: skip
     dtype = np.dtype(np.float32 if single else np.float64)
@@ -670,7 +698,7 @@ def _buffers(
             raise ValueError(f"{name}: out must be a {dtype} array of shape {shape}, got {about}")
         if not y.flags.writeable:
             raise ValueError(f"{name}: out is a read-only array; give one that may be written to")
-        view = y.reshape(n, -1)
+        view = y.reshape(n, y.size // n if n else 0)
         flat.append(view if y.flags.aligned and all(s % y.itemsize == 0 for s in view.strides) else view.copy())
     return given, flat
 

@@ -40,6 +40,18 @@ _KEYWORDS = _words(
 #: Rows that C lacks, as functions of C called dagrad_name. They are written for double; the text for float has other
 #: types, suffixes and numbers: a name behind $ is a number that depends on the format, or a list of them.
 FUNCTIONS: dict[str, str] = {
+    "maximum": """
+static double dagrad_maximum(double a, double b)
+{
+    return a != a || a > b ? a : b;
+}
+""",
+    "minimum": """
+static double dagrad_minimum(double a, double b)
+{
+    return a != a || a < b ? a : b;
+}
+""",
     "sigmoid": """
 static double dagrad_sigmoid(double x)
 {

@@ -329,7 +329,8 @@ class CompiledObjective:
         parts = [w.tolist(), *(a[0].tolist() for a in arrays)]
         with long_lists():
             symbols = [[recording.input(x) for x in part] for part in parts]
-            y = self._f(symbols[0], *_as_rows(symbols[1:], widths))
+            # The lists are the function's own: it may change them.
+            y = self._f(list(symbols[0]), *_as_rows([list(part) for part in symbols[1:]], widths))
         single, results = results_of(self._name, y)
         if not single:
             raise TypeError(f"objective: {self._name} must return one number, got {y!r}")

@@ -1,7 +1,8 @@
 """Repeated structure in a long list of operations: loops over time steps or data points, found without being told.
 
-A stretch of operations repeats another if the operations are the same one by one, and operands made within it are the
-same distances back. What comes from outside may differ: those are the stretch's arguments. Stretches of a fixed length
+A stretch of operations repeats another if the operations are the same one by one, and their operands are the same
+distances back, as far as these are no longer than the stretch. What comes from farther outside may differ: those are
+the stretch's arguments. Stretches of a fixed length
 are compared by a rolling hash (R. Karp, M. Rabin, 1987), the longest first; what is taken is out of the running.
 """
 
@@ -17,6 +18,9 @@ LENGTHS = (512, 256, 128, 64, 32, 16, 8, 4)
 
 #: How often a stretch must occur, and operations of all that are different, at most: each is compiled.
 LEAST, MOST_DIFFERENT = 4, 6_000
+
+#: What share of all operations a kind of stretch must cover, if it is short and if it is long.
+SHORT, LEAST_SHARE_SHORT, LEAST_SHARE = 8, 0.02, 0.001
 
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _INVERSE = pow(_BASE, -1, 2**64)
@@ -58,7 +62,8 @@ def stretches(
                 if different + length > MOST_DIFFERENT:
                     break
                 chosen = _apart(positions[~(taken[positions] | taken[positions + length - 1])], length)
-                if len(chosen) < LEAST or len(chosen) * length < count // 1000:
+                share = LEAST_SHARE_SHORT if length <= SHORT else LEAST_SHARE
+                if len(chosen) < LEAST or len(chosen) * length < share * count:
                     continue
                 found.append((length, chosen))
                 different += length

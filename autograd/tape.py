@@ -319,7 +319,7 @@ class TapeKernel(Kernel):
             first = last
 
         def places(refs: Ints) -> Ints:
-            return np.where(refs >= 0, slot[refs], -1 - refs)
+            return np.where(refs >= 0, np.append(slot, 0)[np.maximum(refs, 0)], -1 - refs)
 
         tables = [np.ascontiguousarray(places(kind.arguments), np.int32) for kind in kinds]
         origin = np.array([t.__array_interface__["data"][0] for t in tables], np.int64)
@@ -339,7 +339,7 @@ class TapeKernel(Kernel):
         self._header = [addresses[0], len(ways[0]), addresses[1], len(ways[1]), addresses[2], self.slots]
         self._constants = graph.inputs, np.array(graph.constants, self.dtype)
         self._front = writer.front
-        self.workspace = self.lanes * (writer.front + self.slots * (1 + bool(len(ways[1]))))
+        self.workspace = self.lanes * (writer.front + self.slots * (2 if self._shape.by else 1))
 
     def room(self) -> Any:
         """Return a workspace, with what does not change written to it."""

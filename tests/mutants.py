@@ -543,12 +543,84 @@ CHECKER = [
     g("node.exact", "                values[i] += t\n", "                values[i] = values[i] * (1 + t)\n",
       "a part of the node for a step", "a node that is not 1", by="check_graph_looks_at_every_node"),
 ]
+
+# Compiled: what is written out, lowered, cut into chunks and blocks, and added up. -----------------------------------
+
+r, w, c = of("compiled", "record", "jit"), of("compiled", "lower", "jit"), of("compiled", "codegen", "jit")
+j, t = of("compiled", "compiler", "modes"), of("compiled", "tape", "modes")
+o, k, n = of("compiled", "objectives", "objectives"), of("compiled", "workers", "objectives"), of(
+    "compiled", "repeats", "modes")
+COMPILED = [
+    r("absent.multiplied", "product if absent is None else ops.where(absent, 0.0, product)", "product",
+      "0 times the slope is 0", "an infinite slope in the branch that is not taken"),
+    r("absent.either", "both(a.absent, b.absent))", "_either(a.absent, b.absent))",
+      "absent in one sum is absent in all", "a number used in both branches"),
+    r("absent.branch", "_either(both(c, without_a), both(negated(c), without_b))", "_either(without_a, without_b)",
+      "the condition of the choice is forgotten", "maximum of two numbers"),
+    r("zeros.one", "key.append((x or x.hex(),))", "key.append((x,))",
+      "0.0 == -0.0, so they are one constant", "1 / (x * 0.0) and 1 / (x * -0.0)"),
+    r("guard.value", "self.recording.guards[self if is_condition(self) else self != 0.0] = taken",
+      "self.recording.guards[self if is_condition(self) else self != 0.0] = True",
+      "a guard is what held", "a branch that is not taken while recording"),
+    r("negative.twin", "return -a.recording.known[key]", "return a.recording.known[key]",
+      "the sign of the product that is there already", "2 x and -2 x in one function"),
+    r("power.square", "a * a if b == 2.0 else a * a * a", "a * a * a if b == 2.0 else a * a",
+      "x**2 and x**3 the wrong way round", "x**2"),
+    w("sigmoid.sides", "ops.where(x >= 0.0, upper, e * upper)", "ops.where(x >= 0.0, e * upper, upper)",
+      "the two halves of the curve", "sigmoid(1) > 1/2"),
+    w("floordiv.zero", "    whole = ops.where(quotient - whole > 0.5, whole + 1.0, whole)\n", "",
+      "the quotient is rounded down twice", "-0.7 // 0.1 and its like", by="every_row_is_compiled_in_every_order"),
+    w("logsumexp.shift", "shift = ops.where(abs(top) < math.inf, top, 0.0)", "shift = 0.0",
+      "no shift", "logsumexp of 1000", by="every_row_is_compiled_in_every_order"),
+    c("chunk.slot", "ending[last[x]].append(slots[x])\n", "ending[k].append(slots[x])\n",
+      "a place in the workspace is free too early", "a value that is needed two chunks on", by="chunks_and_lanes"),
+    c("condition.number", 'self.line(f"fcmp une {self.type} {value}, zeroinitializer")',
+      'self.line(f"fcmp oge {self.type} {value}, zeroinitializer")',
+      "a number as a condition", "where(-1.0, a, b)"),
+    c("maximum.nan", 'missing = self.line(f"fcmp uno {self.type} {xs[0]}, {xs[0]}")',
+      'missing = self.line(f"fcmp uno {self.type} {xs[1]}, {xs[1]}")',
+      "nan of the other operand", "maximum(nan, 2)"),
+    c("together.lane", '                number = self.line(f"extractelement {self.type} {self.operand(x)}, i64 0")',
+      '                number = self.line(f"extractelement {self.type} {self.operand(xs[0])}, i64 0")',
+      "every lane of a joint call is the first", "two sines at one point"),
+    c("tail.last", "%q{lane} = call i64 @llvm.smin.i64(i64 {lane}, i64 %most)",
+      "%q{lane} = call i64 @llvm.smin.i64(i64 0, i64 %most)",
+      "copies of the first sample", "a batch that is not side by side"),
+    c("sums.tail", 'counted = real_lanes(self.line, self.lanes)', 'counted = "splat (i1 true)"',
+      "copies of the last row are added too", "a number of rows that fills no vector"),
+    j("scatter.all", "        y[todo[good]] = found[good]\n", "        y[todo] = found\n",
+      "every variant writes every sample", "samples that go three ways"),
+    j("hvp.direction", "return directions, [[g.value for g in gradient(slopes[0], self.inputs)]]",
+      "return directions, [[g.value for g in gradient(slopes[0], directions)]]",
+      "the derivative by the direction is the gradient", "Hessian times vector"),
+    t("adjoint.left", "                      \"call void @fill(ptr %g, i64 %slots)\", ", "                      ",
+      "adjoints of the last block of samples", "two blocks of samples"),
+    t("adjoint.stored", 'new = self.line(f"fadd {self.type} {old}, {value}")', 'new = value',
+      "what comes replaces what was there", "a number used twice"),
+    t("mark.kept", 'new = self.line(f"select {self.mask} {absent}, {self.type} {old}, {self.type} {new}")', "pass",
+      "an absent adjoint is added as 0", "an infinite slope in the branch that is not taken, on a tape"),
+    t("needed.inner", "crossing[made] = block[owners[made]] != block[graph.operands[made]]",
+      "crossing[made] = block[owners[made]] > block[graph.operands[made]] + 1",
+      "the next block needs nothing", "a chain of blocks"),
+    n("distance.ignored", "near = np.where(distances <= length, distances, 0).astype(np.uint64)",
+      "near = np.zeros(len(distances), np.uint64)",
+      "what an operation takes does not matter", "stretches of the same operations, wired otherwise"),
+    o("mean.rows", "share = 1.0 / max(len(arrays[0]), 1) if self._mean else 1.0", "share = 1.0",
+      "a mean is a sum", "the mean over rows"),
+    o("absent.rows", "ops.where(next(left) == 0.0, 0.0, term)", "term",
+      "a parameter that no row reaches has the slope 0 times infinity", "sqrt of a parameter that is 0"),
+    o("edge.twice", "            edge |= {x: None for x in v.operands if type(x) is Symbol and x not in varying}\n",
+      "            edge |= {x: None for x in v.operands[:1] if type(x) is Symbol and x not in varying}\n",
+      "an operand that rows need is forgotten", "a row times a function of the parameters"),
+    k("block.lost", "for b in range(first, len(starts), parts):", "for b in range(first, len(starts) - 1, parts):",
+      "the last block of rows", "more rows than a block"),
+]
 # fmt: on
 
 MUTANTS = [
     *(RULES + DIGITS + CONVENTIONS),
     *(SWEEPS + FORWARD + HIGHER_ORDER + LANES),
-    *(NETS + LEARNING + CHECKER),
+    *(NETS + LEARNING + CHECKER + COMPILED),
 ]
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ outer = Value(2.0, name="outer")
         (lambda x: [[x[0]]], [1.0], TypeError, "must return a number or a flat list"),
         (lambda x: x[0] + "1", [1.0], TypeError, "the text '1'"),
         (lambda x: x[0], [[[1.0]]], ValueError, r"takes one array \[n\], or \[N, n\] .* got shape \(1, 1, 1\)"),
-        (lambda x: x[0], ["a"], ValueError, "could not convert"),
+        (lambda x: x[0], ["a"], TypeError, "takes numbers and arrays of numbers"),
     ],
 )
 def test_what_cannot_be_compiled_is_refused(f, x, error, message):
