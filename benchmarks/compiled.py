@@ -1,6 +1,7 @@
-"""Time compiled programs beside their rivals: value and gradient of random graphs over a batch of samples.
+"""Time compiled programs beside their rivals: value and gradient of random graphs, over a batch and at one point.
 
     python benchmarks/compiled.py
+    python benchmarks/compiled.py --only large    one of batch, point, ways, large
 
 Every engine computes the same values and gradients (checked to 1e-9), engines in turn, medians over the rounds. A rival
 that is not installed is named and left out. The unit is nanoseconds per operation of the program and sample, for value
@@ -59,7 +60,7 @@ def operations(code: Code) -> int:
 
 
 def dagrad(code: Code, rows: Any) -> Callable[[], Any]:
-    f = ag.jit(lambda x: run(code, x, ag.sin, ag.tanh, ag.atan))
+    f = ag.jit(lambda x: run(code, x, ag.sin, ag.tanh, ag.atan), threads=1)
     f.value_and_grad(rows)
     return lambda: f.value_and_grad(rows)
 
@@ -124,10 +125,17 @@ ENGINES: list[tuple[str, Callable[..., Callable[[], Any]], int]] = [
 ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
+def median(call: Callable[[], Any], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def batch(rounds: int) -> None:
+    """Over 1 024 samples, beside the rivals."""
     rows = np.random.default_rng(0).uniform(-1.0, 1.0, (SAMPLES, INPUTS))
     for size, share in ((300, 0.0), (3000, 0.0), (300, 0.1), (3000, 0.1)):
         code = random_code(size, share, seed=size)
@@ -162,6 +170,105 @@ def main() -> None:
         print("| engine | ns per operation and sample | times dagrad | prepared in |\n|---|---|---|---|")
         for name, t in medians.items():
             print(f"| {name} | {t:.3f} | {t / medians['dagrad']:.1f} | {prepared[name]:.2f} s |")
+
+
+def point(rounds: int) -> None:
+    """At one point: what a call costs, and an operation."""
+    print("\n### One point, value and gradient\n")
+    print("| operations | transcendental | us a call | ns per operation | CasADi's virtual machine, us a call |")
+    print("|---|---|---|---|---|")
+    for size, share in ((1, 0.0), (300, 0.0), (3000, 0.0), (3000, 0.1)):
+        code = random_code(size, share, seed=size)
+        x = np.random.default_rng(0).uniform(-1.0, 1.0, (1, INPUTS))
+        f = ag.jit(lambda x, code=code: run(code, x, ag.sin, ag.tanh, ag.atan))
+        numbers = x[0].tolist()
+        f.value_and_grad(numbers)
+        mine = median(lambda f=f, numbers=numbers: [f.value_and_grad(numbers) for _ in range(100)], rounds) / 100
+        try:
+            other = median(casadi(code, x), 10 * rounds)
+        except ImportError:
+            other = float("nan")
+        count = operations(code)
+        print(f"| {count} | {share:.0%} | {mine * 1e6:.2f} | {mine / count * 1e9:.2f} | {other * 1e6:.0f} |")
+
+
+def ways(rounds: int) -> None:
+    """The same work in float32, on two threads, as a tape."""
+    print("\n### The same 5 032 operations in other ways, 65 536 samples, times float64 on one thread\n")
+    code = random_code(3000, 0.0, seed=3000)
+    rows = np.random.default_rng(0).uniform(-1.0, 1.0, (65_536, INPUTS))
+
+    def f(x: Any) -> Any:
+        return run(code, x, ag.sin, ag.tanh, ag.atan)
+
+    one, two, tape = ag.jit(f, threads=1), ag.jit(f, threads=2), ag.jit(f, threads=1, mode="tape")
+    short = rows.astype(np.float32)
+    calls: dict[str, Callable[[], Any]] = {
+        "one thread": lambda: one.value_and_grad(rows),
+        "two threads": lambda: two.value_and_grad(rows),
+        "float32": lambda: one.value_and_grad(short),
+        "as a tape": lambda: tape.value_and_grad(rows),
+    }
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(median(call, 1))
+    base = statistics.median(times["one thread"])
+    print("| way | speed |\n|---|---|")
+    for name, t in times.items():
+        print(f"| {name} | {base / statistics.median(t):.2f} |")
+
+
+def large(rounds: int) -> None:
+    """Graphs of up to a million operations: how long until the first gradient, and how fast then."""
+    print("\n### Large graphs\n")
+    print("| graph | operations | recorded in | compiled in | kinds of blocks | ns per operation at a point |")
+    print("|---|---|---|---|---|---|")
+
+    def pendulum(steps: int) -> Callable[[Any], Any]:
+        def f(x: Any) -> Any:
+            angle, speed = x[0], x[1]
+            for _ in range(steps):
+                speed = speed - 0.01 * (ag.sin(angle) * x[2] + 0.1 * speed)
+                angle = angle + 0.01 * speed
+            return angle * angle + speed
+
+        return f
+
+    for count in (10**4, 10**5, 10**6):
+        code = random_code(count * 3 // 5, 0.05, seed=1)
+        for name, f in (
+            ("a loop", pendulum(count // 7)),
+            ("random", lambda x, code=code: run(code, x, ag.sin, ag.tanh, ag.atan)),
+        ):
+            g = ag.jit(f, mode="tape")
+            x = np.random.default_rng(0).uniform(0.1, 1.0, INPUTS)
+            start = time.perf_counter()
+            g.prepare(x, kind="value")
+            recorded = time.perf_counter() - start
+            start = time.perf_counter()
+            g.value_and_grad(x)
+            first = time.perf_counter() - start
+            kernel = g._kernel(g._variants[0], "gradient", (INPUTS,), 1, np.dtype(np.float64))
+            done = kernel.steps // 4
+            t = median(lambda g=g, x=x: g.value_and_grad(x), rounds)
+            print(f"| {name} | {done} | {recorded:.1f} s | {first:.1f} s | {kernel.kinds} | {t / done * 1e9:.1f} |")
+
+
+SECTIONS = {section.__name__: section for section in (batch, point, ways, large)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", choices=SECTIONS)
+    options = parser.parse_args()
+    os.environ.setdefault("DAGRAD_CACHE", "off")  # so that preparing is what it is the first time
+    for name, section in SECTIONS.items():
+        if options.only in (None, name):
+            section(options.rounds)
 
 
 if __name__ == "__main__":

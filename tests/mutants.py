@@ -13,7 +13,10 @@ import sys
 from autograd.testing.mutation import Mutant, main
 
 #: What is tried where the test that a row names has passed.
-TESTS = [f"tests/test_{name}.py" for name in ("ops", "value", "calculus", "batch", "net", "learn", "nn", "testing")]
+TESTS = [
+    f"tests/test_{name}.py"
+    for name in ("ops", "value", "calculus", "batch", "net", "learn", "nn", "testing", "jit", "modes", "objectives")
+]
 
 
 def of(kind, file, tests):
@@ -548,17 +551,20 @@ CHECKER = [
 
 r, w, c = of("compiled", "record", "jit"), of("compiled", "lower", "jit"), of("compiled", "codegen", "jit")
 j, t = of("compiled", "compiler", "modes"), of("compiled", "tape", "modes")
-o, k, n = of("compiled", "objectives", "objectives"), of("compiled", "workers", "objectives"), of(
-    "compiled", "repeats", "modes")
+o, k, n = (of("compiled", "objectives", "objectives"), of("compiled", "workers", "objectives"),
+           of("compiled", "repeats", "modes"))
+s = of("compiled", "codegen", "objectives")
 COMPILED = [
     r("absent.multiplied", "product if absent is None else ops.where(absent, 0.0, product)", "product",
       "0 times the slope is 0", "an infinite slope in the branch that is not taken"),
     r("absent.either", "both(a.absent, b.absent))", "_either(a.absent, b.absent))",
-      "absent in one sum is absent in all", "a number used in both branches"),
+      "absent in one sum is absent in all", "a number used in both branches",
+      by="what_is_absent_in_one_sum_may_be_there_in_another"),
     r("absent.branch", "_either(both(c, without_a), both(negated(c), without_b))", "_either(without_a, without_b)",
       "the condition of the choice is forgotten", "maximum of two numbers"),
     r("zeros.one", "key.append((x or x.hex(),))", "key.append((x,))",
-      "0.0 == -0.0, so they are one constant", "1 / (x * 0.0) and 1 / (x * -0.0)"),
+      "0.0 == -0.0, so they are one constant", "1 / (x * 0.0) and 1 / (x * -0.0)",
+      by="the_two_zeros_are_two_constants"),
     r("guard.value", "self.recording.guards[self if is_condition(self) else self != 0.0] = taken",
       "self.recording.guards[self if is_condition(self) else self != 0.0] = True",
       "a guard is what held", "a branch that is not taken while recording"),
@@ -586,10 +592,8 @@ COMPILED = [
     c("tail.last", "%q{lane} = call i64 @llvm.smin.i64(i64 {lane}, i64 %most)",
       "%q{lane} = call i64 @llvm.smin.i64(i64 0, i64 %most)",
       "copies of the first sample", "a batch that is not side by side"),
-    c("sums.tail", 'counted = real_lanes(self.line, self.lanes)', 'counted = "splat (i1 true)"',
-      "copies of the last row are added too", "a number of rows that fills no vector"),
-    j("scatter.all", "        y[todo[good]] = found[good]\n", "        y[todo] = found\n",
-      "every variant writes every sample", "samples that go three ways"),
+    j("todo.relative", "todo = np.flatnonzero(~good) if todo is None else todo[~good]", "todo = np.flatnonzero(~good)",
+      "numbers among what was left, not among all", "samples that go three ways"),
     j("hvp.direction", "return directions, [[g.value for g in gradient(slopes[0], self.inputs)]]",
       "return directions, [[g.value for g in gradient(slopes[0], directions)]]",
       "the derivative by the direction is the gradient", "Hessian times vector"),
@@ -605,10 +609,13 @@ COMPILED = [
     n("distance.ignored", "near = np.where(distances <= length, distances, 0).astype(np.uint64)",
       "near = np.zeros(len(distances), np.uint64)",
       "what an operation takes does not matter", "stretches of the same operations, wired otherwise"),
+    s("sums.tail", 'counted = real_lanes(self.line, self.lanes)', 'counted = "splat (i1 true)"',
+      "copies of the last row are added too", "a number of rows that fills no vector"),
     o("mean.rows", "share = 1.0 / max(len(arrays[0]), 1) if self._mean else 1.0", "share = 1.0",
       "a mean is a sum", "the mean over rows"),
     o("absent.rows", "ops.where(next(left) == 0.0, 0.0, term)", "term",
-      "a parameter that no row reaches has the slope 0 times infinity", "sqrt of a parameter that is 0"),
+      "a parameter that no row reaches has the slope 0 times infinity", "sqrt of a parameter that is 0",
+      by="a_parameter_that_no_row_reaches_has_no_slope_however_steep_it_is"),
     o("edge.twice", "            edge |= {x: None for x in v.operands if type(x) is Symbol and x not in varying}\n",
       "            edge |= {x: None for x in v.operands[:1] if type(x) is Symbol and x not in varying}\n",
       "an operand that rows need is forgotten", "a row times a function of the parameters"),

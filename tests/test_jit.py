@@ -109,6 +109,20 @@ def test_edges_and_conventions_are_the_eager_ones(f, xs):
         np.testing.assert_array_equal([value, gradient[0]], [expected, node.grad])
 
 
+def test_what_is_absent_in_one_sum_may_be_there_in_another():
+    def f(x):
+        u = ops.exp(x[0])
+        return ops.where(x[0] > 0, u, 1.0) + 2.0 * u
+
+    for mode in ("line", "tape"):
+        found = jit(f, mode=mode).value_and_grad([[-1.0], [1.0]])[1].ravel()
+        np.testing.assert_allclose(found, [2.0 * math.exp(-1.0), 3.0 * math.exp(1.0)], rtol=1e-15)
+
+
+def test_the_two_zeros_are_two_constants():
+    assert jit(lambda x: [1.0 / (x[0] * 0.0), 1.0 / (x[0] * -0.0)])([2.0]).tolist() == [inf, -inf]
+
+
 # Branches. -----------------------------------------------------------------------------------------------------------
 
 
@@ -326,7 +340,8 @@ def test_chunks_and_lanes(lanes, steps):
         a, b = rng.integers(max(0, i - 500), 3 + i, 2)
         name = ("add", "sub", "mul", "where", "lt")[rng.integers(5)] if i else "add"
         code.append(Step(name, (int(a), int(b), 0.5)[: 3 if name == "where" else 2]))
-    program = Program(3, tuple(code), (2 + steps, 0, 1.5))
+    some = range(3, 3 + steps, 29)
+    program = Program(3, tuple(code), (2 + steps, 0, 1.5, *some))
     columns = rng.integers(-2, 3, (3, 16)).astype(float)
     values = list(columns)
     with np.errstate(all="ignore"):
@@ -336,7 +351,8 @@ def test_chunks_and_lanes(lanes, steps):
                 "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
                 "where": lambda c, a, b: np.where(c != 0, a, b), "lt": lambda a, b: (a < b).astype(float),
             }[name](*xs))  # fmt: skip
-    np.testing.assert_array_equal(run(program, lanes, columns), [values[-1], columns[0], np.full(16, 1.5)])
+    expected = [values[-1], columns[0], np.full(16, 1.5), *(values[x] for x in some)]
+    np.testing.assert_array_equal(run(program, lanes, columns), expected)
 
 
 @pytest.mark.parametrize("lanes", [1, 4])

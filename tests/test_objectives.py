@@ -158,6 +158,14 @@ def test_float32_rows_are_computed_in_float32(mode):
 
 
 @MODES
+def test_a_parameter_that_no_row_reaches_has_no_slope_however_steep_it_is(mode):
+    f = objective(lambda w, x: ag.where(x > 0.0, w[0] * x, ag.sqrt(w[1])), mean=False, mode=mode)
+    value, gradient = f([2.0, 0.0], [1.0, 2.0])
+    assert (value, gradient.tolist()) == (6.0, [3.0, 0.0])
+    assert f([2.0, 4.0], [1.0, -1.0])[1].tolist() == [1.0, 0.25]
+
+
+@MODES
 def test_a_branch_that_is_never_taken_contributes_nothing(mode):
     def f(w, x):
         steep = ag.sqrt(w[1] * x)  # infinite slope at 0
