@@ -44,6 +44,10 @@ def _lower(v: Symbol, op: Op, xs: list[Any], native: frozenset[str], known: dict
     """Return what a symbol is lowered to, its operands having become xs."""
     if not any(type(x) is Symbol for x in xs):
         return op.call(xs)
+    if op is ops.mul:
+        product = _product_of_twins(*v.operands, known)
+        if product is not None:
+            return lowered([product], native, known)[0]
     formula: Any = None
     if op.name not in _OWN and op.name not in native:
         formula = FORMULAS.get(op.name) or (op.value if _is_formula(op) else None)
@@ -62,6 +66,28 @@ def _lower(v: Symbol, op: Op, xs: list[Any], native: frozenset[str], known: dict
     return v.recording.make(op, xs)
 
 
+def _product_of_twins(a: Any, b: Any, known: dict[Symbol, Any]) -> Any:
+    """Return sigmoid(u) sigmoid(-u), times a constant if there is one, without the choice by the sign of u.
+
+    Derivatives of sigmoid and tanh are such products; they are even in u.
+    """
+    scale = 1.0
+    if type(a) is Symbol and a.op is ops.mul and any(type(x) is float for x in a.operands):
+        scale, a = a.operands if type(a.operands[0]) is float else a.operands[::-1]
+    if not (type(a) is Symbol and type(b) is Symbol and a.op is ops.sigmoid and b.op is ops.sigmoid):
+        return None
+    u, other = a.operands[0], b.operands[0]
+    if type(u) is not Symbol or type(other) is not Symbol:
+        return None
+    if not ((other.op is ops.neg and other.operands[0] is u) or (u.op is ops.neg and u.operands[0] is other)):
+        return None
+    low = known[u]
+    if type(low) is Symbol:
+        known.setdefault(low, low)
+    e, upper = _halves_of_sigmoid(low)
+    return scale * (e * upper * upper)
+
+
 def _is_formula(op: Op) -> bool:
     """Whether a row's value is written in these operations, as far as its form tells."""
     return not hasattr(op.value, "c") and op.value.__name__ == "<lambda>"
@@ -74,7 +100,8 @@ def _halved(xs: list[Any], plus: Callable[[Any, Any], Any]) -> Any:
     return xs[0] if xs else 0.0
 
 
-def _sum(xs: list[Any]) -> Any:
+def halved_sum(xs: list[Any]) -> Any:
+    """Add numbers up two by two."""
     return _halved(xs, lambda a, b: a + b)
 
 
@@ -82,7 +109,7 @@ def _norm(xs: list[Any]) -> Any:
     sizes = [abs(x) for x in xs]
     top = _halved(sizes, ops.maximum)
     safe = ops.where(top == 0.0, 1.0, top)
-    length = top * ops.sqrt(_sum([(x / safe) * (x / safe) for x in xs]))
+    length = top * ops.sqrt(halved_sum([(x / safe) * (x / safe) for x in xs]))
     # As C's hypot: infinite wherever a component is, and be another one nan.
     return ops.where(_halved([x == math.inf for x in sizes], lambda a, b: a | b), math.inf, length)
 
@@ -90,7 +117,7 @@ def _norm(xs: list[Any]) -> Any:
 def _logsumexp(xs: list[Any]) -> Any:
     top = _halved(xs, ops.maximum)
     shift = ops.where(abs(top) < math.inf, top, 0.0)
-    return shift + ops.log(_sum([ops.exp(x - shift) for x in xs]))
+    return shift + ops.log(halved_sum([ops.exp(x - shift) for x in xs]))
 
 
 def _mod(a: Any, b: Any) -> Any:
@@ -122,9 +149,13 @@ def _bell(x: Any, scale: float) -> Any:
 
 def _sigmoid(x: Any) -> Any:
     """1/(1 + exp(-x)) in terms of |x|, so that sigmoid(-x), which its derivative needs, shares all that is dear."""
-    e = ops.exp(-abs(x))
-    upper = 1.0 / (1.0 + e)
+    e, upper = _halves_of_sigmoid(x)
     return ops.where(x >= 0.0, upper, e * upper)
+
+
+def _halves_of_sigmoid(x: Any) -> tuple[Any, Any]:
+    e = ops.exp(-abs(x))
+    return e, 1.0 / (1.0 + e)
 
 
 def _softplus(x: Any) -> Any:
@@ -139,9 +170,9 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "gaussian": lambda x: _bell(x, 1.0),
     "normal_pdf": lambda x: _bell(x, 0.5) / math.sqrt(2.0 * math.pi),
     "floordiv": _floordiv,
-    "sum": _sum,
-    "mean": lambda xs: _sum(xs) / float(len(xs)),
-    "dot": lambda xs: _sum([a * b for a, b in zip(*ops._halves(xs), strict=True)]),
+    "sum": halved_sum,
+    "mean": lambda xs: halved_sum(xs) / float(len(xs)),
+    "dot": lambda xs: halved_sum([a * b for a, b in zip(*ops._halves(xs), strict=True)]),
     "prod": lambda xs: _halved(xs, lambda a, b: a * b),
     "norm": _norm,
     "logsumexp": _logsumexp,

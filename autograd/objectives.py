@@ -30,7 +30,7 @@ from autograd.compiler import (
     watch,
     watched_leaves,
 )
-from autograd.lower import lowered, program_of
+from autograd.lower import halved_sum, lowered, program_of
 from autograd.record import Recording, Symbol, both, gradient, long_lists, order, tangent
 from autograd.tape import TapeKernel
 from autograd.value import watching
@@ -39,30 +39,34 @@ Floats = NDArray[Any]
 
 
 class _Code(NamedTuple):
-    """The three pieces of a kind of call; a tape has them all in one."""
+    """The pieces of a kind of call; a tape has the first and the last in itself."""
 
     before: Kernel | None  # from the parameters: what the rows need, and whether the guards on the parameters hold
     rows: Kernel  # from rows and what they need: the sums of the value, and of the adjoints of what they need
-    after: Kernel | None  # from parameters and sums: the gradient
-    counts: int  # how many of the sums, the last ones, count rows
+    after: Kernel | None  # from parameters, sums (lane by lane) and what they are multiplied by: value and gradient
+    unsure: bool  # whether there are guards on the parameters
     guarded: bool  # whether rows have guards
 
     def needed(self, inputs: Floats) -> tuple[Floats, bool]:
         """Return what the rows need, and whether the guards on the parameters hold."""
         if self.before is None:
             return inputs, True
-        needed, always = np.empty(self.before.program.groups_out[0]), np.empty(1)
-        self.before([inputs], [needed, always], stop=1)
-        return needed, bool(always[0])
+        needed = np.empty(self.before.program.groups_out[0])
+        if not self.unsure:
+            self.before([inputs], [needed], stop=1)
+            return needed, True
+        held = np.empty(1)
+        self.before([inputs], [needed, held], stop=1)
+        return needed, bool(held[0])
 
-    def slopes(self, inputs: Floats, sums: Floats, share: float, count: int) -> Floats:
-        """Return the gradient by the parameters from the sums behind the value's."""
+    def total(self, inputs: Floats, sums: Floats, share: float, count: int) -> tuple[float, Floats]:
+        """Return the value and its gradient by so many parameters, from sums [summed, lanes]."""
         if self.after is None:
-            return sums * share
-        sums[: len(sums) - self.counts] *= share
-        slopes = np.empty(count)
-        self.after([inputs, sums], [slopes], stop=1)
-        return slopes
+            added = sums.sum(axis=1) * share
+            return float(added[0]), added[1:]
+        found = np.empty(1 + count)
+        self.after([inputs, sums.reshape(-1), np.array((share,))], [found], stop=1)
+        return float(found[0]), found[1:]
 
 
 class _RowVariant(Variant):
@@ -98,15 +102,13 @@ class _RowVariant(Variant):
             every = 1.0 if free else self.held()
             ends = None if kind == "value" else (len(rows), len(rows) + len(by))
             tape = TapeKernel([*rows, *shared], [y], ends, (1,), every, groups, len(shared), summed=True, dtype=dtype)
-            return _Code(None, tape, None, 0, isinstance(every, Symbol))
+            return _Code(None, tape, None, False, isinstance(every, Symbol))
         guards = [] if free else self.recording.guards.items()
         conditions = [condition if taken else ~condition for condition, taken in guards]
         varying = _varying(rows, [y, *conditions])
 
         # What the rows need: made of the parameters alone, used by what is not.
-        needed = _edge(varying, [y, *conditions])
-        if isinstance(y, Symbol) and y not in varying and y not in needed:
-            needed.append(y)
+        needed = _edge(varying, [y, *(x for x in conditions if x in varying)])
         slopes = [] if kind == "value" else gradient(y, needed)
         reached = [(x, a) for x, a in zip(needed, slopes, strict=bool(slopes)) if type(a.absent) is not float]
         return self._pieces(kind, dtype, groups, shared, rows, by, y, conditions, varying, reached)
@@ -127,29 +129,28 @@ class _RowVariant(Variant):
                 always = both(always, condition)
         guarded = isinstance(held, Symbol)
         results = [*sums, held] if guarded else sums
-        known = {x: x for x in (*rows, *shared)}
-        low = lowered(results, known=dict(known))
+        low = lowered(results, known={x: x for x in (*rows, *shared)})
         low_varying = _varying(rows, low)
         edge = _edge(low_varying, low)
-        edge += [x for x in low if isinstance(x, Symbol) and x not in low_varying and x not in edge]
         body = program_of(
             [*rows, *edge], low, shared=len(edge), summed=len(sums), groups_in=groups,
             groups_out=(1,) if guarded else (),
         )  # fmt: skip
-        before = program_of(shared, [*edge, always], groups_out=(len(edge), 1))
-        after = None
-        if kind != "value":
-            seeds = [self.recording.input(0.0) for _ in reached]
-            counts = [self.recording.input(1.0) for _ in counted]
-            total: Any = 0.0
-            left = iter(counts)
-            for seed, (x, a) in zip(seeds, reached, strict=True):
-                term = seed * x
-                total = total + (term if a.absent is None else ops.where(next(left) == 0.0, 0.0, term))
-            inputs = [*shared, *seeds, *counts]
-            grads = [g.value for g in gradient(total, by)]
-            after = Kernel(program_of(inputs, grads, groups_in=(len(shared), len(seeds) + len(counts))), 1)
-        return _Code(Kernel(before, 1), Kernel(body, 0, dtype), after, len(counted), guarded)
+        kernel = Kernel(body, 0, dtype)
+        before = program_of(shared, [*edge, always] if isinstance(always, Symbol) else edge,
+                            groups_out=(len(edge), 1) if isinstance(always, Symbol) else (len(edge),))  # fmt: skip
+        lanes = [[self.recording.input(0.0) for _ in range(kernel.lanes)] for _ in sums]
+        share = self.recording.input(1.0)
+        value, *seeds = [halved_sum(parts) for parts in lanes]
+        total: Any = 0.0
+        counts = iter(seeds[len(reached) :])
+        for seed, (x, a) in zip(seeds, reached, strict=False):
+            term = seed * share * x
+            total = total + (term if a.absent is None else ops.where(next(counts) == 0.0, 0.0, term))
+        slopes = [] if kind == "value" else [g.value for g in gradient(total, by)]
+        ends = program_of([*shared, *(x for parts in lanes for x in parts), share], [value * share, *slopes],
+                          groups_in=(len(shared), len(sums) * kernel.lanes, 1))  # fmt: skip
+        return _Code(Kernel(before, 1), kernel, Kernel(ends, 1), isinstance(always, Symbol), guarded)
 
 
 def _varying(rows: Sequence[Symbol], results: Sequence[Any]) -> set[Symbol]:
@@ -162,8 +163,8 @@ def _varying(rows: Sequence[Symbol], results: Sequence[Any]) -> set[Symbol]:
 
 
 def _edge(varying: set[Symbol], results: Sequence[Any]) -> list[Symbol]:
-    """Return the symbols that do not vary and are used by such that do."""
-    edge: dict[Symbol, None] = {}
+    """Return the symbols that do not vary and are used by such that do, or are results."""
+    edge: dict[Symbol, None] = {x: None for x in results if isinstance(x, Symbol) and x not in varying}
     for v in order(results):
         if v in varying:
             edge |= {x: None for x in v.operands if type(x) is Symbol and x not in varying}
@@ -242,15 +243,14 @@ class CompiledObjective:
             self._watch(kind, w, arrays, widths)
         share = 1.0 / max(len(arrays[0]), 1) if self._mean else 1.0
         inputs = w if v is None else np.concatenate([w, v])
-        value, slopes = 0.0, np.zeros(len(w))
+        value, slopes = 0.0, np.zeros(0 if kind == "value" else len(w))
 
         def add(code: _Code, needed: Floats, arrays: list[Floats], outputs: list[Floats]) -> None:
             nonlocal value, slopes
             shared = needed.astype(arrays[0].dtype, copy=False)
             sums = workers.run_sums(code.rows, arrays, outputs, shared, self._threads)
-            value += float(sums[0]) * share
-            if kind != "value":
-                slopes = slopes + code.slopes(inputs, sums[1:], share, len(w))
+            part, by = code.total(inputs, sums, share, len(slopes))
+            value, slopes = value + part, slopes + by
 
         tried = 0
         while len(arrays[0]):

@@ -52,7 +52,7 @@ def run(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], threads: int
 
 
 def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any, threads: int | None) -> Any:
-    """Run a kernel that adds up over samples, and return the sums [summed] in float64.
+    """Run a kernel that adds up over samples, and return the sums [summed, lanes] in float64.
 
     The samples are added in blocks whose size does not depend on the number of threads, so that neither do the sums.
     """
@@ -60,7 +60,7 @@ def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared:
     if samples <= BLOCK:
         few = np.zeros((kernel.summed, kernel.lanes), kernel.dtype)
         kernel(inputs, outputs, shared, few)
-        return few.sum(axis=1, dtype=np.float64)
+        return few.astype(np.float64, copy=False)
     size = max(BLOCK, -(-samples // MOST_BLOCKS))
     size = -(-size // kernel.lanes) * kernel.lanes
     starts = range(0, samples, size)
@@ -72,7 +72,7 @@ def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared:
             kernel(inputs, outputs, shared, sums[b], starts[b], min(starts[b] + size, samples))
 
     _all([partial(work, first) for first in range(parts)])
-    return sums.sum(axis=(0, 2), dtype=np.float64)
+    return sums.sum(axis=0, dtype=np.float64)
 
 
 def _all(jobs: Sequence[Any]) -> None:

@@ -613,7 +613,7 @@ COMPILED = [
       "copies of the last row are added too", "a number of rows that fills no vector"),
     o("mean.rows", "share = 1.0 / max(len(arrays[0]), 1) if self._mean else 1.0", "share = 1.0",
       "a mean is a sum", "the mean over rows"),
-    o("absent.rows", "ops.where(next(left) == 0.0, 0.0, term)", "term",
+    o("absent.rows", "ops.where(next(counts) == 0.0, 0.0, term)", "term",
       "a parameter that no row reaches has the slope 0 times infinity", "sqrt of a parameter that is 0",
       by="a_parameter_that_no_row_reaches_has_no_slope_however_steep_it_is"),
     o("edge.twice", "            edge |= {x: None for x in v.operands if type(x) is Symbol and x not in varying}\n",
