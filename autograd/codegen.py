@@ -16,7 +16,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +85,10 @@ class Program:
 
     def is_condition(self, place: int) -> bool:
         """Whether a value is a truth value."""
-        return place >= self.inputs and self.steps[place - self.inputs].name in _CONDITIONS
+        if place < self.inputs:
+            return False
+        step = self.steps[place - self.inputs]
+        return step.python is None and step.name in _CONDITIONS
 
     @cached_property
     def made_from(self) -> bytes | None:
@@ -167,6 +170,10 @@ class Kernel:
         """
         if stop is None:
             stop = len(inputs[0])
+        if self.calls_python:  # what is called may call this very program
+            invoke.batch(self.address, start, stop, self.room(), shared, sums, *inputs, *outputs)
+            raise_what_python_raised()
+            return
         try:
             room = self._own.room
         except AttributeError:  # kept, for the pages of fresh memory cost more than many a program
@@ -233,7 +240,7 @@ class Writer:
         if not self._is_step(x):
             return False
         step = self.program.steps[int(x) - self.program.inputs]
-        return step.name in _CHEAP and not any(self._is_step(o) for o in step.operands)
+        return step.python is None and step.name in _CHEAP and not any(self._is_step(o) for o in step.operands)
 
     def _crossing(self) -> tuple[dict[int, int], int]:
         """Return the workspace slot of every value that passes from chunk to chunk, and how many slots there are."""
@@ -270,14 +277,16 @@ class Writer:
         for i in self._scheduled(steps) if self.together > 1 else steps:
             place, step = self.program.inputs + i, self.program.steps[i]
             if self.together > 1 and _elementary(step):
+                for x in step.operands:
+                    self._wait_for(x)  # calls that need each other cannot be made together
                 calls = self.waiting.setdefault(step.name, [])
                 calls.append(place)
                 if len(calls) == self.together:
                     self._call_together(step.name)
             else:
                 self._made(place, self._step(step, place))
-        for name in list(self.waiting):
-            self._call_together(name)
+        while self.waiting:
+            self._call_together(next(iter(self.waiting)))
         if k == len(self.chunks) - 1:
             for j, x in enumerate(self.program.outputs):
                 if not (self.at_once and self._is_step(x)):
@@ -304,6 +313,13 @@ class Writer:
             inner = [x - first for x in self.program.steps[i].operands if type(x) is int and x >= first]
             depth.append(1 + max((depth[x] for x in inner), default=0))
         return [steps.start + o for o in sorted(range(len(steps)), key=depth.__getitem__)]
+
+    def _wait_for(self, x: int | float) -> None:
+        """Make the call that a value waits for, if it does."""
+        if self._is_step(x):
+            name = self.program.steps[int(x) - self.program.inputs].name
+            if x in self.waiting.get(name, ()):
+                self._call_together(name)
 
     def _call_together(self, name: str) -> None:
         """Make the calls of an elementary function that wait as one call, each a lane of its vectors."""
@@ -374,10 +390,7 @@ class Writer:
         """Write what is needed for a value to be at hand, as a number or as a truth value, and return its name."""
         if type(x) is not int:
             return f"splat (i1 {'true' if x else 'false'})" if condition else self.constant(float(x))
-        if x not in self.here and x >= self.program.inputs:
-            name = self.program.steps[x - self.program.inputs].name
-            if x in self.waiting.get(name, ()):
-                self._call_together(name)
+        self._wait_for(x)
         if x not in self.here:
             if x < self.program.inputs:
                 self.here[x] = self.input(x)
@@ -396,6 +409,8 @@ class Writer:
 
     def _step(self, step: Step, place: int) -> str:
         name, operands, python = step
+        if python is not None:
+            return self._lane_by_lane(symbol(step), [self.operand(x) for x in operands])
         if name == "where":
             c = self.operand(operands[0], condition=True)
             a, b = map(self.operand, operands[1:])
@@ -424,7 +439,7 @@ class Writer:
             function = self._elementary_function(name, len(xs), self.lanes)
             arguments = ", ".join(f"{self.type} {x}" for x in xs)
             return self.line(f"call {self.type} @{function}({arguments})")
-        return self._lane_by_lane(name if python is None else symbol(step), xs)
+        return self._lane_by_lane(name, xs)
 
     def _lane_by_lane(self, name: str, xs: Sequence[str]) -> str:
         """Call a function of doubles for every sample by itself."""
@@ -667,6 +682,30 @@ def symbol(step: Step) -> str:
 def callback(step: Step) -> Any:
     """Let native code call a Python function; the result must live as long as the code."""
     assert step.python is not None
-    function = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * len(step.operands))(step.python)
+    function = _callback(step.python, len(step.operands))
     machine.know(symbol(step), ctypes.cast(function, ctypes.c_void_p).value or 0)
     return function
+
+
+@cache
+def _callback(python: Callable[..., float], arity: int) -> Any:
+    """Return the function of C for a function, always the same: all code that calls it is bound to it."""
+
+    def call(*xs: float) -> float:
+        try:
+            return python(*xs)
+        except BaseException as error:  # native code cannot be left from here
+            vars(_raised).setdefault("errors", []).append(error)
+            return float("nan")
+
+    return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * arity)(call)
+
+
+_raised = threading.local()
+
+
+def raise_what_python_raised() -> None:
+    """Raise the first exception that functions in Python raised while native code called them in this thread."""
+    errors = vars(_raised).pop("errors", None)
+    if errors:
+        raise errors[0]

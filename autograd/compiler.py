@@ -132,7 +132,8 @@ class Variant:
         """Whether the recording is too large to be written out as one line of code."""
         if mode == "auto":
             if self._large is None:
-                self._large = prefers_tape(self.inputs, self.results)
+                with machine.locked():
+                    self._large = prefers_tape(self.inputs, self.results)
             return self._large
         return mode == "tape"
 
@@ -150,7 +151,8 @@ class Variant:
         steps = []
         for v in nodes:
             if v.op is not None:
-                steps.append((v.op.name, tuple([place[x] if type(x) is Symbol else x for x in v.operands])))
+                name = f"?{v.op.name}" if is_condition(v) else v.op.name
+                steps.append((name, tuple([place[x] if type(x) is Symbol else x for x in v.operands])))
                 place[v] = len(place)
         results = [place[x] if isinstance(x, Symbol) else x for x in self.results]
         guards = [(place[x], taken) for x, taken in self.recording.guards.items()]
@@ -165,7 +167,7 @@ class Variant:
         values: list[Any] = list(inputs)
         with long_lists():
             for name, operands in steps:
-                op = CONDITIONS.get(name) or ops.lookup(name)
+                op = CONDITIONS[name[1:]] if name.startswith("?") else ops.lookup(name)
                 values.append(recording.make(op, [values[x] if type(x) is int else x for x in operands]))
         recording.guards = {values[x]: taken for x, taken in guards}
         return cls(recording, inputs, [values[x] if type(x) is int else x for x in results], single)
@@ -258,7 +260,11 @@ class Compiled:
         return self._call("jacobian", args, None if out is None else (out,))[0]
 
     def hessian(self, *args: ArrayLike, out: Any = None) -> Any:
-        """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch."""
+        """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch.
+
+        On a tape it is made of n products with unit vectors, so that beside an infinite entry the others of its row
+        are nan.
+        """
         return self._call("hessian", args, None if out is None else (out,))[0]
 
     def hvp(self, *args: ArrayLike, out: Any = None) -> Any:
@@ -312,7 +318,9 @@ class Compiled:
         return v1, v0, v1
         """
         found = self._recorded(variant, kind)
-        return _listing(found.program(kind), self._names(found, kind), found.guarded)
+        with machine.locked():
+            program = found.program(kind)
+        return _listing(program, self._names(found, kind), found.guarded)
 
     def c_source(self, name: str = "f", variant: int = 0, kind: Kind = "gradient", scalar: str = "double") -> str:
         """Return a program as standalone C99, ``void name(const double *x, double *y)`` for one sample.
@@ -330,7 +338,9 @@ class Compiled:
             raise ValueError(f"c_source: the name of a function in C is an identifier, got {name!r}")
         found = self._recorded(variant, kind)
         about = f"{self._name}: {kind}{', and whether the guards hold' * found.guarded}, of variant {variant}"
-        return c_source(found.program(kind, native=frozenset(FUNCTIONS)), name, about.replace("*/", "* /"), scalar)
+        with machine.locked():
+            program = found.program(kind, native=frozenset(FUNCTIONS))
+        return c_source(program, name, about.replace("*/", "* /"), scalar)
 
     def llvm(self, kind: Kind = "gradient", variant: int = 0, lanes: int = 0) -> str:
         """Return a program in LLVM's language, as it is compiled.
@@ -538,7 +548,9 @@ class Compiled:
         x: Any = args if self._scalars else args[0] if len(args) == 1 else None
         get = invoke.GET.get(type(x))
         if get is None:
-            if type(x) is not np.ndarray or x.ndim != 1 or x.dtype != _DOUBLE:
+            if type(x) is not np.ndarray or x.ndim != 1 or x.dtype is not _DOUBLE:
+                return None
+            if not x.flags.aligned or x.strides[0] % 8:
                 return None
             get = 0
         n = len(x)
@@ -665,8 +677,8 @@ def as_numbers(args: Sequence[Any], name: str) -> list[Floats]:
         strange = [x for x in a.ravel() if not isinstance(x, numbers.Real)] if a.dtype.kind == "O" else [given]
         if strange and a.dtype.kind not in "fiub":
             raise TypeError(f"{name} takes numbers and arrays of numbers, got {strange[0]!r}")
-    single = all(a.dtype == np.float32 or (a.ndim == 0 and not isinstance(g, np.ndarray | np.generic))
-                 for a, g in zip(arrays, args, strict=True)) and any(a.dtype == np.float32 for a in arrays)  # fmt: skip
+    own = [a.dtype for a, given in zip(arrays, args, strict=True) if isinstance(given, np.ndarray)]
+    single = bool(own) and all(dtype == np.float32 for dtype in own)
     dtype = np.dtype(np.float32 if single else np.float64)
     return [as_floats(a, dtype) for a in arrays]
 
@@ -741,8 +753,8 @@ def _listing(program: Program, inputs: list[str], guarded: bool) -> str:
 
 
 def _printed(step: Step, xs: list[str]) -> str:
-    signs = BINARY.keys() | COMPARISONS.keys() | LOGIC.keys()
-    if step.name in signs or step.name in ("neg", "not"):
+    signs = {*BINARY, *COMPARISONS, *LOGIC, "neg", "not"}
+    if step.python is None and step.name in signs:
         op = CONDITIONS.get(step.name) or ops.TABLE[step.name]
         return op.form.format(*xs)
     return f"{step.name}({', '.join(xs)})"

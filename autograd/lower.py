@@ -14,10 +14,16 @@ from typing import Any
 from autograd import ops
 from autograd.codegen import BINARY, COMPARISONS, INTRINSICS, LOGIC, VECTORS, Program, Step
 from autograd.op import Op
-from autograd.record import Symbol, order
+from autograd.record import CONDITIONS, Symbol, order
 
-#: Rows whose operation codegen knows by the row's own name.
 _OWN = {*BINARY, *COMPARISONS, *LOGIC, "neg", "not", "where", *INTRINSICS}
+_BUILT_IN = frozenset({*ops.TABLE.values(), *CONDITIONS.values()})
+
+
+def _has_code(op: Op, native: frozenset[str]) -> bool:
+    """Whether codegen knows an operation by its name: one of ours, for a user's may have the name of an instruction."""
+    return op in _BUILT_IN and (op.name in _OWN or op.name in native)
+
 
 
 def lowered(
@@ -45,12 +51,13 @@ def _lower(v: Symbol, op: Op, xs: list[Any], native: frozenset[str], known: dict
     if not any(type(x) is Symbol for x in xs):
         return op.call(xs)
     if op is ops.mul:
-        product = _product_of_twins(*v.operands, known)
+        product = _product_of_twins(v.operands[0], v.operands[1], known)
         if product is not None:
             return lowered([product], native, known)[0]
     formula: Any = None
-    if op.name not in _OWN and op.name not in native:
-        formula = FORMULAS.get(op.name) or (op.value if _is_formula(op) else None)
+    if not _has_code(op, native):
+        formula = FORMULAS.get(op.name) if op in _BUILT_IN else None
+        formula = formula or (op.value if _is_formula(op) else None)
     if formula is not None:
         for x in xs:
             if type(x) is Symbol:
@@ -205,8 +212,7 @@ def program_of(
 
 
 def _step(op: Any, operands: tuple[int | float, ...], native: frozenset[str]) -> Step:
-    own = op.name in _OWN or op.name in native
-    name = op.name if own else getattr(op.value, "c", None)
+    name = op.name if _has_code(op, native) else getattr(op.value, "c", None)
     return Step(name, operands) if name else Step(op.name, operands, _on_floats(op))
 
 

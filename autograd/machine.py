@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -30,6 +31,7 @@ from autograd import vecmath
 MOST_KEPT = 256 * 2**20
 
 _MAGIC = b"dagrad machine code 1\n"
+_OURS = re.compile(r"[0-9a-f]{64}\.o|new-\w+\.part")
 # One lock for all that compiles, made anew after a fork: another thread may have held it, and is not in the child.
 _lock = threading.RLock()
 
@@ -198,7 +200,7 @@ def _write(place: Path, machine_code: bytes) -> None:
     """Keep machine code; a full or read-only disk is no reason to fail."""
     name = ""
     try:
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix="new-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix="new-", suffix=".part", delete=False) as file:
             name = file.name
             file.write(_MAGIC + hashlib.sha256(machine_code).digest() + machine_code)
         os.replace(name, place)
@@ -213,6 +215,8 @@ def _tidy(where: Path) -> None:
     """Remove what was not used for longest while there is more than `MOST_KEPT`."""
     found = []
     for entry in os.scandir(where):
+        if not _OURS.fullmatch(entry.name):
+            continue
         with contextlib.suppress(OSError):  # another process may have removed it
             state = entry.stat()
             found.append((state.st_mtime, state.st_size, entry.path))

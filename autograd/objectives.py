@@ -74,7 +74,7 @@ class _RowVariant(Variant):
 
     Args:
         parameters: how many of the inputs, the first ones, are parameters.
-        widths: how many numbers a row takes of every array; 0 for one that is a single number.
+        widths: how many numbers a row takes of every array; -1 for one that is a single number.
     """
 
     def __init__(self, variant: Variant, parameters: int, widths: tuple[int, ...]) -> None:
@@ -97,7 +97,7 @@ class _RowVariant(Variant):
             directions = [self.recording.input(0.0) for _ in shared]
             y = tangent(y, shared, directions)
             shared += directions
-        groups = tuple([max(w, 1) for w in self.widths])
+        groups = tuple([abs(w) for w in self.widths])
         if self.on_tape(mode):
             every = 1.0 if free else self.held()
             ends = None if kind == "value" else (len(rows), len(rows) + len(by))
@@ -249,6 +249,8 @@ class CompiledObjective:
             nonlocal value, slopes
             shared = needed.astype(arrays[0].dtype, copy=False)
             sums = workers.run_sums(code.rows, arrays, outputs, shared, self._threads)
+            if outputs and not outputs[0].any():
+                return  # none of the rows belongs here
             part, by = code.total(inputs, sums, share, len(slopes))
             value, slopes = value + part, slopes + by
 
@@ -277,7 +279,7 @@ class CompiledObjective:
         return value, slopes
 
     def _arguments(self, w: Any, rows: Sequence[Any]) -> tuple[Floats, list[Floats], tuple[int, ...]]:
-        """Return parameters [n], arrays [N, k] of rows, and how many numbers a row takes of each, or 0."""
+        """Return parameters [n], arrays [N, k] of rows, and how many numbers a row takes of each, or -1."""
         if len(rows) == 1 and isinstance(rows[0], tuple):
             rows = rows[0]
         wanted = len(self._names) - 1
@@ -295,7 +297,7 @@ class CompiledObjective:
             )
         if self._mean and not len(arrays[0]):
             raise ValueError(f"objective: the mean of {self._name} over no rows is no number; give rows")
-        widths = tuple([a.shape[1] if a.ndim == 2 else 0 for a in arrays])
+        widths = tuple([a.shape[1] if a.ndim == 2 else -1 for a in arrays])
         return w, [a if a.ndim == 2 else a.reshape(-1, 1) for a in arrays], widths
 
     def _variant(
@@ -353,7 +355,7 @@ def _with_row(f: Callable[..., Any], row: list[Any], w: Any) -> Any:
 
 
 def _as_rows(parts: Sequence[list[Any]], widths: tuple[int, ...]) -> list[Any]:
-    return [part if width else part[0] for part, width in zip(parts, widths, strict=True)]
+    return [part if width >= 0 else part[0] for part, width in zip(parts, widths, strict=True)]
 
 
 def _restored(

@@ -59,6 +59,7 @@ class Recording:
         self.done = False
         self.known: dict[Any, Symbol] = {}
         self.guards: dict[Symbol, bool] = {}
+        self.splits: dict[Symbol, Adjoint] = {}
 
     def input(self, x: float) -> Symbol:
         """Return a new input whose number, while recording, is x."""
@@ -357,16 +358,30 @@ class Adjoint(NamedTuple):
 
 def _split(p: Any) -> Adjoint:
     """Return a partial as its number and the condition under which it is `ABSENT`."""
-    if type(p) is float and p == ABSENT:
-        return Adjoint(0.0, 1.0)
-    if not isinstance(p, Symbol) or p.op is not ops.where:
-        return Adjoint(p)
-    c, a, b = p.operands
-    (a, without_a), (b, without_b) = _split(a), _split(b)
-    if without_a is None and without_b is None:
-        return Adjoint(p)
-    absent = _either(both(c, without_a), both(negated(c), without_b))
-    return Adjoint(ops.where(c, a, b), absent)
+    if not _is_choice(p):
+        return Adjoint(0.0, 1.0) if type(p) is float and p == ABSENT else Adjoint(p)
+    known: dict[Symbol, Adjoint] = p.recording.splits
+    stack = [p]
+    while stack:
+        q = stack[-1]
+        inner = [x for x in q.operands[1:] if _is_choice(x) and x not in known]
+        if q not in known and inner:
+            stack += inner
+            continue
+        stack.pop()
+        if q not in known:
+            c, a, b = q.operands
+            (a, without_a), (b, without_b) = (known[x] if _is_choice(x) else _split(x) for x in (a, b))
+            if without_a is None and without_b is None:
+                known[q] = Adjoint(q)
+            else:
+                absent = _either(both(c, without_a), both(negated(c), without_b))
+                known[q] = Adjoint(ops.where(c, a, b), absent)
+    return known[p]
+
+
+def _is_choice(x: Any) -> bool:
+    return type(x) is Symbol and x.op is ops.where
 
 
 def negated(c: Any) -> Any:

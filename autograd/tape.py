@@ -230,8 +230,8 @@ def _kinds(graph: Graph, backwards: bool) -> list[_Kind]:
     if not backwards:
         return [t.kind(None, False) for t in templates]
     adjoints = [t.adjoints(False) for t in templates]
-    # One choice whose other branch contributes nothing, and every block has to reckon with adjoints that are absent.
-    careful = any(isinstance(a.absent, Symbol) for found_ in adjoints for a in found_)
+    # One operand to which nothing goes back, and every block has to reckon with adjoints that are absent.
+    careful = any(a.absent is not None for found_ in adjoints for a in found_)
     if careful:
         adjoints = [t.adjoints(True) for t in templates]
     return [t.kind(a, careful) for t, a in zip(templates, adjoints, strict=True)]

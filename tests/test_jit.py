@@ -123,6 +123,56 @@ def test_the_two_zeros_are_two_constants():
     assert jit(lambda x: [1.0 / (x[0] * 0.0), 1.0 / (x[0] * -0.0)])([2.0]).tolist() == [inf, -inf]
 
 
+def test_calls_that_need_each_other_are_not_made_together():
+    def f(x):
+        a = ops.exp(x[0])
+        b, far = ops.exp(a), x[0]
+        for _ in range(450):  # more than a chunk
+            far = far * 0.5 + x[0]
+        return (far + b) * a
+
+    compiled = jit(f)
+    for x in (0.3, 0.9):
+        value, gradient = compiled.value_and_grad([x])
+        assert value == pytest.approx(f([x]), rel=1e-14)
+        assert gradient.tolist() == pytest.approx(eager(f, [x])[1], rel=1e-14)
+    nested = jit(lambda x: [ops.exp(x[0]), ops.exp(ops.sin(x[0]))])
+    assert nested([0.3]).tolist() == pytest.approx([math.exp(0.3), math.exp(math.sin(0.3))], rel=1e-15)
+
+
+@pytest.mark.parametrize("mode", ["line", "tape"])
+def test_nothing_comes_back_from_where_the_slope_is_infinite(mode):
+    f = jit(lambda x: x[0] * ops.floor(ops.sqrt(x[1])), mode=mode)
+    assert f.value_and_grad([1.0, 0.0])[1].tolist() == [0.0, 0.0]
+
+
+def test_choices_in_choices_are_no_matter_of_depth():
+    def deep(x):
+        y = x[0]
+        for k in range(1500):
+            y = ops.where(x[1] > k, y * 1.0, float(k)) if k % 2 else ops.where(x[0] > k, 1.0, y)
+        return y * x[0]
+
+    def wide(x):
+        y = x[0]
+        for k in range(40):
+            y = ops.where(x[1] > k, ops.where(x[0] > k, y, float(k)), y)
+        return y * x[0]
+
+    for f in (deep, wide):
+        value, gradient = jit(f).value_and_grad([0.5, 0.5])
+        assert (value, gradient.tolist()) == eager(f, [0.5, 0.5])
+
+
+def test_packed_arrays_and_lists_of_float32():
+    f = jit(lambda x: x[0] + 10 * x[1] + 100 * x[2])
+    packed = np.zeros(3, [("a", "f8"), ("b", "i1")])
+    packed["a"] = [1, 2, 3]
+    assert [f([1.0, 2.0, 3.0]), f(packed["a"]), f(np.array([1.0, 9.0, 2.0, 9.0, 3.0])[::2])] == [321.0] * 3
+    third, numbers = jit(lambda x: x[0] / x[1]), [np.float32(1), np.float32(3)]
+    assert third(numbers) == third(numbers) == 1 / 3
+
+
 # Branches. -----------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +295,27 @@ def test_operations_of_ones_own(table):
     assert gradient.ravel().tolist() == pytest.approx([0.75 + math.cos(0.5), 3.0 + math.cos(1.0)], rel=1e-15)
     with pytest.raises(TypeError, match="the operation coded is code in Python"):
         f.c_source()
+
+
+def test_operations_with_names_of_instructions(table):
+    plus = ops.primitive("eq", lambda a, b: a + b, lambda a, b, y: 1.0, lambda a, b, y: 1.0)
+    f = jit(lambda x: plus(x[0], x[1]) if x[0] == x[0] else 0.0)
+    assert f.value_and_grad([2.0, 3.0])[0] == 5.0
+    assert pickle.loads(pickle.dumps(f))([2.0, 3.0]) == 5.0
+
+
+def test_what_python_raises_in_native_code_is_raised(table):
+    def root(x):
+        if x < 0:
+            raise ValueError(f"no root of {x}")
+        return math.sqrt(x)
+
+    op = ops.primitive("root", root, lambda x, y: 0.5 / y)
+    f = jit(lambda x: op(x[0]) + 1)
+    assert f([[1.0], [4.0]]).tolist() == [2.0, 3.0]
+    for x in ([[1.0], [-2.0]], [-2.0]):
+        with pytest.raises(ValueError, match=r"no root of -2\.0"):
+            f(x)
 
 
 # Text, threads, pickles. ---------------------------------------------------------------------------------------------

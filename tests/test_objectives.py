@@ -157,6 +157,19 @@ def test_float32_rows_are_computed_in_float32(mode):
     np.testing.assert_allclose(f(W, single[0], Y)[1], f(W, X, Y)[1], rtol=1e-5, atol=1e-6)
 
 
+def test_a_variant_that_no_row_meets_adds_nothing():
+    f = objective(lambda w, x: w[0] * x if x > 0 else ag.sqrt(w[1]) * x)
+    f([1.0, 4.0], [-1.0, 2.0])
+    assert f([1.0, 0.0], [1.0, 2.0])[1].tolist() == [1.5, 0.0]
+
+
+def test_no_numbers_a_row_are_not_one_number():
+    f = objective(lambda w, x: w[0] * x)
+    f([1.0], [1.0, 2.0])
+    with pytest.raises(TypeError, match="expected a number"):
+        f([1.0], np.empty((50, 0)))
+
+
 @MODES
 def test_a_parameter_that_no_row_reaches_has_no_slope_however_steep_it_is(mode):
     f = objective(lambda w, x: ag.where(x > 0.0, w[0] * x, ag.sqrt(w[1])), mean=False, mode=mode)
