@@ -286,6 +286,16 @@ def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
     assert not {*own[1:4]} & {*left}
 
 
+def test_the_files_of_others_stay(kept, monkeypatch):
+    monkeypatch.setattr(machine, "MOST_KEPT", 10)
+    strangers = [kept / "thesis.pdf", kept / "new-plan", kept / "some.o"]
+    for stranger in strangers:
+        stranger.write_bytes(b"x" * 1000)
+        os.utime(stranger, (1.0, 1.0))
+    Kernel(PROGRAM)
+    assert all(stranger.exists() for stranger in strangers)
+
+
 def test_a_limit_below_one_file(kept, monkeypatch):
     monkeypatch.setattr(machine, "MOST_KEPT", 10)
     np.testing.assert_allclose(run(), expected(), rtol=1e-14)
