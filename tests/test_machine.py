@@ -288,6 +288,7 @@ def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
 
 def test_the_files_of_others_stay(kept, monkeypatch):
     monkeypatch.setattr(machine, "MOST_KEPT", 10)
+    kept.mkdir(mode=0o700, exist_ok=True)
     strangers = [kept / "thesis.pdf", kept / "new-plan", kept / "some.o"]
     for stranger in strangers:
         stranger.write_bytes(b"x" * 1000)
