@@ -73,7 +73,8 @@ def test_nobody_imports_visualize() -> None:
 
 
 def test_imports_run_one_way() -> None:
-    order = ["op", "special", "ops", "value", "exact", "calculus", "vecmath", "codegen", "record"]
+    order = ["op", "special", "ops", "value", "exact", "calculus", "vecmath", "machine", "invoke", "codegen", "csource"]
+    order += ["record", "lower", "repeats", "tape", "workers", "compiler", "objectives"]
     order += ["batch", "netcode", "net", "learn", "nn"]
     order += [f"testing.{name}" for name in ("oracles", "report", "check", "rows", "graphs", "strategies")]
     order += ["testing", "testing.plugin", "testing._runs", "testing.mutation"]
