@@ -33,6 +33,9 @@ Floats = NDArray[Any]
 #: How many recordings of one function are kept before it is refused: each costs a compilation.
 MOST_VARIANTS = 256
 
+#: Operations under all results together up to which a Jacobian, or under all slopes a Hessian, is written out.
+MOST_TOGETHER = 30_000
+
 #: Numbers of workspace up to which a call at one point takes the short way.
 MOST_ON_STACK = 16_384
 
@@ -56,7 +59,7 @@ class Variant:
     def __init__(self, recording: Recording, inputs: Sequence[Symbol], results: list[Any], single: bool) -> None:
         self.recording, self.inputs, self.results, self.single = recording, list(inputs), results, single
         recording.done = True
-        self._large: bool | None = None
+        self._large: dict[Kind, bool] = {}
         self._wanted: dict[Kind, tuple[list[Symbol], list[list[Any]]]] = {}
         self._kernels: dict[Any, Kernel] = {}
 
@@ -112,7 +115,7 @@ class Variant:
         return self._kernels[key]
 
     def _compile(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel:
-        if not self.on_tape(mode):
+        if not self.on_tape(mode, kind):
             return Kernel(self.program(kind, groups), lanes, dtype)
         results, more, held = self.results, list[Symbol](), self.held()
         if kind in ("hvp", "jvp"):
@@ -128,14 +131,25 @@ class Variant:
                 [*self.inputs, *more], results, by, values, held, groups or (-1,), lanes=lanes, dtype=dtype
             )  # fmt: skip
 
-    def on_tape(self, mode: Mode) -> bool:
-        """Whether the recording is too large to be written out as one line of code."""
-        if mode == "auto":
-            if self._large is None:
-                with machine.locked():
-                    self._large = prefers_tape(self.inputs, self.results)
-            return self._large
-        return mode == "tape"
+    def on_tape(self, mode: Mode, kind: Kind = "gradient") -> bool:
+        """Whether the recording is too large to be written out, with this kind of derivatives, as one line of code."""
+        if mode != "auto":
+            return mode == "tape"
+        kind = kind if kind == "jacobian" else "gradient"
+        if kind not in self._large:
+            with machine.locked():
+                large = prefers_tape(self.inputs, self.results)
+                self._large[kind] = large or (kind == "jacobian" and _too_many(self.results))
+        return self._large[kind]
+
+    def by_products(self, mode: Mode) -> bool:
+        """Whether a Hessian is too large to be written out, and is made of products with unit vectors."""
+        if mode != "auto" or self.on_tape(mode):
+            return self.on_tape(mode)
+        if "hessian" not in self._large:
+            with machine.locked():
+                self._large["hessian"] = _too_many(self.wanted("jacobian")[1][0])
+        return self._large["hessian"]
 
     @property
     def path(self) -> Any:
@@ -171,6 +185,16 @@ class Variant:
                 values.append(recording.make(op, [values[x] if type(x) is int else x for x in operands]))
         recording.guards = {values[x]: taken for x, taken in guards}
         return cls(recording, inputs, [values[x] if type(x) is int else x for x in results], single)
+
+
+def _too_many(results: Sequence[Any]) -> bool:
+    """Whether the derivatives of all results together are too many operations to be written out."""
+    count = 0
+    for y in results:
+        count += len(order([y]))
+        if count > MOST_TOGETHER:
+            return True
+    return False
 
 
 def record_at(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool, name: str) -> Variant:
@@ -262,8 +286,8 @@ class Compiled:
     def hessian(self, *args: ArrayLike, out: Any = None) -> Any:
         """Return the second derivatives of the one result: [n, n], or [N, n, n] for a batch.
 
-        On a tape it is made of n products with unit vectors, so that beside an infinite entry the others of its row
-        are nan.
+        That of a large function is made of n products with unit vectors, so that beside an infinite entry the others
+        of its row are nan.
         """
         return self._call("hessian", args, None if out is None else (out,))[0]
 
@@ -475,7 +499,7 @@ class Compiled:
         n, dtype = len(arrays[0]), arrays[0].dtype
         if not n:
             return
-        if kind == "hessian" and self._first(arrays, width).on_tape(self._mode):
+        if kind == "hessian" and self._first(arrays, width).by_products(self._mode):
             targets[0][...] = self._hessian_by_products(arrays, width)
             return
         groups = tuple([a.shape[1] for a in arrays])
@@ -581,7 +605,7 @@ class Compiled:
             return kernel
 
     def _hessian_by_products(self, arrays: list[Floats], n: int) -> Floats:
-        """Return Hessians [N, n * n] of a graph too large to be differentiated twice as a whole, row by row."""
+        """Return Hessians [N, n * n], row by row."""
         points = np.concatenate([np.repeat(a, n, axis=0) for a in arrays], axis=1)
         found: list[Floats] = [np.empty((n, len(points)), points.dtype).T]
         units = np.tile(np.eye(n, dtype=points.dtype), (len(arrays[0]), 1))
