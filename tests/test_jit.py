@@ -173,6 +173,25 @@ def test_packed_arrays_and_lists_of_float32():
     assert third(numbers) == third(numbers) == 1 / 3
 
 
+def test_what_is_too_much_to_write_out_is_the_same(monkeypatch):
+    from autograd import compiler
+
+    def f(x):
+        return ops.sin(x[0] * x[1]) * x[2] if x[0] > 0 else x[1] * x[2] ** 2
+
+    def several(x):
+        return [f(x), x[0] * x[2], 3.0]
+
+    rows = np.random.default_rng(4).uniform(-1.0, 1.0, (13, 3))
+    expected = jit(f).hessian(rows), jit(several).jacobian(rows)
+    monkeypatch.setattr(compiler, "MOST_TOGETHER", 3)
+    one, many = jit(f), jit(several)
+    close(one.hessian(rows), expected[0])
+    close(many.jacobian(rows), expected[1])
+    assert one._variants[0].by_products("auto")
+    assert many._variants[0].on_tape("auto", "jacobian")
+
+
 # Branches. -----------------------------------------------------------------------------------------------------------
 
 
