@@ -170,15 +170,15 @@ class Kernel:
         """
         if stop is None:
             stop = len(inputs[0])
-        if self.calls_python:  # what is called may call this very program
-            invoke.batch(self.address, start, stop, self.room(), shared, sums, *inputs, *outputs)
-            raise_what_python_raised()
-            return
         try:
             room = self._own.room
-        except AttributeError:  # kept, for the pages of fresh memory cost more than many a program
-            room = self._own.room = self.room()
+        except AttributeError:
+            room = self.room()
+            if not self.calls_python:  # what is called may call this very program
+                self._own.room = room  # kept, for the pages of fresh memory cost more than many a program
         invoke.batch(self.address, start, stop, room, shared, sums, *inputs, *outputs)
+        if self.calls_python:
+            raise_what_python_raised()
 
 
 # Text of LLVM. -------------------------------------------------------------------------------------------------------
@@ -368,8 +368,6 @@ class Writer:
 
     def splat(self, value: str) -> str:
         """Write a vector of one number."""
-        if self.lanes == 1:
-            return self.line(f"insertelement {self.type} poison, {self.scalar} {value}, i64 0")
         one = self.line(f"insertelement {self.type} poison, {self.scalar} {value}, i64 0")
         return self.line(f"shufflevector {self.type} {one}, {self.type} poison, <{self.lanes} x i32> zeroinitializer")
 

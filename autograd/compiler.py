@@ -13,7 +13,7 @@ import math
 import numbers
 import pickle
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from inspect import signature
 from typing import Any, Literal
 
@@ -86,8 +86,7 @@ class Variant:
         if kind == "value":
             return [], [self.results]
         if kind in ("hvp", "jvp"):
-            directions = [self.recording.input(0.0) for _ in self.inputs]
-            slopes = [tangent(y, self.inputs, directions) for y in self.results]
+            directions, slopes = self._along
             if kind == "jvp":
                 return directions, [self.results, slopes]
             return directions, [[g.value for g in gradient(slopes[0], self.inputs)]]
@@ -95,6 +94,12 @@ class Variant:
         if kind == "hessian":
             return [], [[h.value for g in rows for h in gradient(g, self.inputs)]]
         return [], [rows] if kind == "jacobian" else [self.results, rows]
+
+    @cached_property
+    def _along(self) -> tuple[list[Symbol], list[Any]]:
+        """The inputs of a direction, and the derivatives of the results along it."""
+        directions = [self.recording.input(0.0) for _ in self.inputs]
+        return directions, [tangent(y, self.inputs, directions) for y in self.results]
 
     def program(self, kind: Kind, groups: tuple[int, ...] = (), native: frozenset[str] = VECTORS) -> Program:
         """Return the program of a kind of call; if the variant is guarded, last whether the guards hold."""
@@ -117,18 +122,16 @@ class Variant:
     def _compile(self, kind: Kind, groups: tuple[int, ...], lanes: int, dtype: Any, mode: Mode) -> Kernel:
         if not self.on_tape(mode, kind):
             return Kernel(self.program(kind, groups), lanes, dtype)
-        results, more, held = self.results, list[Symbol](), self.held()
-        if kind in ("hvp", "jvp"):
-            more = [self.recording.input(0.0) for _ in self.inputs]
-            with long_lists():
-                slopes = [tangent(y, self.inputs, more) for y in self.results]
-            results = slopes if kind == "hvp" else [*results, *slopes]
         by = None if kind in ("value", "jvp") else (0, len(self.inputs))
         m = len(self.results)
         values = {"value": (m,), "gradient": (m,), "jvp": (m, m)}.get(kind, ())
         with long_lists():
+            results, more = self.results, list[Symbol]()
+            if kind in ("hvp", "jvp"):
+                more, slopes = self._along
+                results = slopes if kind == "hvp" else [*results, *slopes]
             return TapeKernel(
-                [*self.inputs, *more], results, by, values, held, groups or (-1,), lanes=lanes, dtype=dtype
+                [*self.inputs, *more], results, by, values, self.held(), groups or (-1,), lanes=lanes, dtype=dtype
             )  # fmt: skip
 
     def on_tape(self, mode: Mode, kind: Kind = "gradient") -> bool:
@@ -197,22 +200,30 @@ def _too_many(results: Sequence[Any]) -> bool:
     return False
 
 
-def record_at(f: Callable[..., Any], parts: Sequence[tuple[Any, ...]], flat: bool, name: str) -> Variant:
+def record_at(f: Callable[..., Any], parts: Sequence[float | Sequence[float]], name: str) -> Variant:
     """Record a function at a point.
 
     Args:
         f: the function.
-        parts: for every parameter its numbers.
-        flat: per call, whether parameters are single numbers (True) or lists.
+        parts: for every parameter a number, or a list of numbers.
         name: of the function, for errors.
     """
     recording = Recording()
     with long_lists():
-        symbols = [[recording.input(float(x)) for x in part] for part in parts]
+        symbols = [[recording.input(x) for x in (part if isinstance(part, Sequence) else (part,))] for part in parts]
         # The lists are the function's own: it may change them.
-        y = f(*[part[0] for part in symbols]) if flat else f(*[list(part) for part in symbols])
+        y = f(*[list(s) if isinstance(part, Sequence) else s[0] for s, part in zip(symbols, parts, strict=True)])
     single, results = results_of(name, y)
     return Variant(recording, [x for part in symbols for x in part], results, single)
+
+
+def known_or_new(variant: Any, known: Sequence[Any], variants: list[Any]) -> Any:
+    """Return the one of known that took the same path, or add a variant to all variants."""
+    for other in known:  # a comparison that is decided by the last digits leads here again and again
+        if other.guarded and other.path == variant.path:
+            return other
+    variants.append(variant)
+    return variant
 
 
 def results_of(name: str, y: Any) -> tuple[bool, list[Any]]:
@@ -397,12 +408,7 @@ class Compiled:
         return f"<compiled {self._name}, {self.variants} variant{'s' * (self.variants != 1)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        f = reference(self._f)
-        if f is None and not self._variants:
-            raise pickle.PicklingError(
-                f"jit: {self._name} cannot be pickled itself, and it has no recording yet; call it once before, or "
-                "define it at the top of a module"
-            )
+        f = reference(self._f, f"jit: {self._name}", self._variants)
         with machine.locked():
             plain = [variant.plain() for variant in self._variants]
         return _restored, (f, self._scalars, self._mode, self._threads, self._name, self._parameters, plain)
@@ -547,9 +553,8 @@ class Compiled:
                 f"jit: {self._name} came from a pickle without its Python, and at {point} it branches as none of its "
                 f"{self.variants} recordings does; define it at the top of a module, or record such points before"
             )
-        parts = [(x,) for x in point] if self._scalars else [tuple(point)]
         try:
-            variant = record_at(self._f, parts, self._scalars, self._name)
+            variant = record_at(self._f, point if self._scalars else [point], self._name)
         except BaseException:
             self._scalars = self._scalars and (bool(self._variants) or self._takes_numbers)
             raise
@@ -558,11 +563,7 @@ class Compiled:
                 f"jit: {self._name} returns {_many(known[0])} on one branch and {_many(variant)} on another, at "
                 f"{point}; all branches must return as many"
             )
-        for other in known:  # a comparison that is decided by the last digits leads here again and again
-            if other.guarded and other.path == variant.path:
-                return other, True
-        self._variants.append(variant)
-        return variant, True
+        return known_or_new(variant, known, self._variants), True
 
     def _at_point(self, kind: Kind, args: Sequence[Any]) -> tuple[float, Any] | None:
         """Return the value, and the gradient if it is asked for, at one point: the short way.
@@ -744,13 +745,24 @@ def _scatter(targets: list[Floats], todo: Any, outputs: list[Floats], good: Any)
         y[todo[good]] = found[good]
 
 
-def reference(f: Any) -> Any:
-    """Return a function if it can be pickled, as a reference to its module, else None."""
+def reference(f: Any, name: str, variants: Sequence[Variant]) -> Any:
+    """Return a function if it can be pickled, as a reference to its module; None if recordings must stand for it."""
     try:
         pickle.dumps(f)
     except Exception:  # whatever keeps it from being pickled, the recordings can be
-        return None
+        f = None
+    if f is None and not variants:
+        raise pickle.PicklingError(
+            f"{name} cannot be pickled itself, and it has no recording yet; call it once before, or define it at the "
+            "top of a module"
+        )
     return f
+
+
+def check_mode(mode: str, name: str) -> None:
+    """Refuse what is no way of making native code."""
+    if mode not in ("auto", "line", "tape"):
+        raise ValueError(f'{name}: mode is "auto", "line" or "tape", got {mode!r}')
 
 
 def _restored(
@@ -809,8 +821,7 @@ def jit(f: Callable[..., Any], *, mode: Mode = "auto", threads: int | None = Non
     """
     if not callable(f):
         raise TypeError(f"jit takes a function, got {f!r}")
-    if mode not in ("auto", "line", "tape"):
-        raise ValueError(f'jit: mode is "auto", "line" or "tape", got {mode!r}')
+    check_mode(mode, "jit")
     workers.check(threads)
     names = required(f)
     if not names:

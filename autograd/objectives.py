@@ -7,7 +7,6 @@ after them, from the added adjoints of what the rows needed on to the parameters
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from inspect import signature
@@ -24,14 +23,16 @@ from autograd.compiler import (
     Mode,
     Variant,
     as_numbers,
+    check_mode,
+    known_or_new,
+    record_at,
     reference,
     required,
-    results_of,
     watch,
     watched_leaves,
 )
 from autograd.lower import halved_sum, lowered, program_of
-from autograd.record import Recording, Symbol, both, gradient, long_lists, order, tangent
+from autograd.record import Symbol, both, gradient, long_lists, order, tangent
 from autograd.tape import TapeKernel
 from autograd.value import watching
 
@@ -224,12 +225,7 @@ class CompiledObjective:
         return f"<{kind} of {self._name} over rows, {self.variants} variant{'s' * (self.variants != 1)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        f = reference(self._f)
-        if f is None and not self._variants:
-            raise pickle.PicklingError(
-                f"objective: {self._name} cannot be pickled itself, and it has no recording yet; call it once before, "
-                "or define it at the top of a module"
-            )
+        f = reference(self._f, f"objective: {self._name}", self._variants)
         plain = [(v.plain(), v.parameters, v.widths) for v in self._variants]
         return _restored, (f, self._mean, self._mode, self._threads, self._name, self._names, plain)
 
@@ -319,25 +315,14 @@ class CompiledObjective:
                     f"its {self.variants} recordings does; define it at the top of a module"
                 )
             variant = self._record(w, arrays, widths)
-            for other in known:  # a comparison that is decided by the last digits leads here again and again
-                if other.guarded and other.path == variant.path:
-                    return other, True
-            self._variants.append(variant)
-            return variant, True
+            return known_or_new(variant, known, self._variants), True
 
     def _record(self, w: Floats, arrays: list[Floats], widths: tuple[int, ...]) -> _RowVariant:
         assert self._f is not None
-        recording = Recording()
-        parts = [w.tolist(), *(a[0].tolist() for a in arrays)]
-        with long_lists():
-            symbols = [[recording.input(x) for x in part] for part in parts]
-            # The lists are the function's own: it may change them.
-            y = self._f(list(symbols[0]), *_as_rows([list(part) for part in symbols[1:]], widths))
-        single, results = results_of(self._name, y)
-        if not single:
-            raise TypeError(f"objective: {self._name} must return one number, got {y!r}")
-        inputs = [x for part in symbols for x in part]
-        return _RowVariant(Variant(recording, inputs, results, single), len(w), widths)
+        variant = record_at(self._f, [w.tolist(), *_as_rows([a[0].tolist() for a in arrays], widths)], self._name)
+        if not variant.single:
+            raise TypeError(f"objective: {self._name} must return one number, got {variant.results!r}")
+        return _RowVariant(variant, len(w), widths)
 
     def _watch(self, kind: Kind, w: Floats, arrays: list[Floats], widths: tuple[int, ...]) -> None:
         if self._f is None:
@@ -392,7 +377,6 @@ def objective(
     if len(required(f)) < 2:
         name = getattr(f, "__name__", f)
         raise TypeError(f"objective: {name} must take the parameters and then a row, got {signature(f)}")
-    if mode not in ("auto", "line", "tape"):
-        raise ValueError(f'objective: mode is "auto", "line" or "tape", got {mode!r}')
+    check_mode(mode, "objective")
     workers.check(threads)
     return CompiledObjective(f, mean, mode, threads)

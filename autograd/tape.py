@@ -104,6 +104,8 @@ def prefers_tape(inputs: Sequence[Symbol], results: Sequence[Any]) -> bool:
     recorded = next((x.recording.count for x in results if isinstance(x, Symbol)), 0)
     if recorded < WORTH_A_LOOK:
         return False
+    if len(order(results)) > MOST_IN_LINE:
+        return True
     graph = Graph(inputs, results)
     count = len(graph.nodes)
     if not WORTH_A_LOOK <= count <= MOST_IN_LINE:
