@@ -41,7 +41,8 @@ MOST_ON_STACK = 16_384
 
 _DOUBLE = np.dtype(np.float64)
 
-#: What is computed: "value", "gradient" (and value), "jacobian", "hessian", "hvp", "jvp" (and value).
+#: What is computed: a gradient comes with the value, and so does a jvp.
+KINDS = ("value", "gradient", "jacobian", "hessian", "hvp", "jvp")
 Kind = str
 Mode = Literal["auto", "line", "tape"]
 
@@ -679,11 +680,11 @@ def _many(variant: Variant) -> str:
 
 
 def _check_single(variant: Variant, kind: Kind, name: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {kind!r}; there are {', '.join(KINDS)}")
     if variant.single or kind in ("value", "jacobian", "jvp"):
         return
     what = {"gradient": "gradient; use jacobian", "hessian": "Hessian; compile one of them", "hvp": "Hessian"}
-    if kind not in what:
-        raise ValueError(f"there is no kind {kind!r}; there are value, gradient, jacobian, hessian, hvp and jvp")
     raise TypeError(f"jit: {name} returns several numbers, which have no {what[kind]}")
 
 

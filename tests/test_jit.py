@@ -303,6 +303,8 @@ def test_other_refusals():
         jit(lambda x: x[0])([1.0], [2.0])
     with pytest.raises(IndexError, match="has 0 recordings, and none has the number 0; a call records"):
         jit(lambda x: x[0]).listing()
+    with pytest.raises(ValueError, match="there is no kind 'grad'; there are value, gradient, jacobian"):
+        jit(lambda x: x[0]).prepare([1.0]).listing("grad")
 
 
 def test_operations_of_ones_own(table):
