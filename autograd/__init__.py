@@ -89,21 +89,35 @@ from autograd.value import (
 
 if _TYPE_CHECKING:
     from autograd.compiler import jit as jit
-    from autograd.learn import SGD as SGD
-    from autograd.learn import Adam as Adam
+    from autograd.diagnose import Flow as Flow
+    from autograd.learn import Training as Training
     from autograd.learn import fit as fit
     from autograd.net import Net as Net
     from autograd.net import Neuron as Neuron
     from autograd.objectives import objective as objective
+    from autograd.optimise import LBFGS as LBFGS
+    from autograd.optimise import SGD as SGD
+    from autograd.optimise import Adam as Adam
+    from autograd.optimise import AdamW as AdamW
+    from autograd.optimise import LevenbergMarquardt as LevenbergMarquardt
+    from autograd.optimise import RMSprop as RMSprop
+    from autograd.optimise import Rprop as Rprop
 
 __all__ = [
     "ABSENT",
+    "LBFGS",
     "SGD",
     "Adam",
+    "AdamW",
     "AnomalyError",
+    "Flow",
+    "LevenbergMarquardt",
     "Net",
     "Neuron",
     "Op",
+    "RMSprop",
+    "Rprop",
+    "Training",
     "Value",
     "abs",
     "acos",
@@ -198,13 +212,20 @@ compiled: bool = not (_import_module("autograd.value").__file__ or "").endswith(
 _LATER = {
     "Net": "net",
     "Neuron": "net",
+    "Flow": "diagnose",
     "fit": "learn",
-    "SGD": "learn",
-    "Adam": "learn",
+    "Training": "learn",
+    "SGD": "optimise",
+    "RMSprop": "optimise",
+    "Adam": "optimise",
+    "AdamW": "optimise",
+    "Rprop": "optimise",
+    "LBFGS": "optimise",
+    "LevenbergMarquardt": "optimise",
     "jit": "compiler",
     "objective": "objectives",
 }
-_MODULES = ("batch", "exact", "learn", "net", "nn", "testing")
+_MODULES = ("batch", "diagnose", "exact", "layers", "learn", "neat", "net", "nn", "optimise", "testing")
 
 
 def __getattr__(name: str) -> _Any:

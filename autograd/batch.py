@@ -203,12 +203,19 @@ register(Column, _build)
 register(Condition, _build)
 
 
-def differentiate(f: Callable[..., Any], *columns: Any) -> tuple[Array, list[Array]]:
+def apply(f: Callable[..., Any], *columns: Any) -> Array:
+    """Apply a formula to arrays element by element; see `differentiate`, of which it is the first result."""
+    leaves = _leaves(columns)
+    return _values(f, f(*leaves), leaves)
+
+
+def differentiate(f: Callable[..., Any], *columns: Any, absent: float = 0.0) -> tuple[Array, list[Array]]:
     """Apply a formula to arrays element by element, with its derivative by each argument.
 
     Args:
         f: a formula in the operations of `autograd`, of as many arguments as there are columns.
         columns: arrays of one shape.
+        absent: what stands for the derivative where an argument does not reach the result, such as `ABSENT`.
 
     Returns:
         The values, and per column the array of partial derivatives.
@@ -220,26 +227,38 @@ def differentiate(f: Callable[..., Any], *columns: Any) -> tuple[Array, list[Arr
     >>> y.tolist(), dy.tolist()
     ([1.0, 4.0], [2.0, 4.0])
     """
-    tape: list[Column] = []
-    leaves = [Column(np.asarray(c, dtype=np.float64), None, (), tape) for c in columns]
-    shape = np.broadcast_shapes(*[leaf.data.shape for leaf in leaves])
+    leaves = _leaves(columns)
     y = f(*leaves)
-    if y is None:
-        raise TypeError(f"the formula {getattr(f, '__name__', f)!r} returned None; does it lack a return?")
+    values = _values(f, y, leaves)
     if not isinstance(y, Column):
-        try:
-            constant = np.broadcast_to(np.asarray(y, dtype=np.float64), shape)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"the formula {getattr(f, '__name__', f)!r} must return one number per element, got {y!r}"
-            ) from None
-        return constant.copy(), [np.zeros(shape) for _ in leaves]
+        return values, [np.full(values.shape, absent) for _ in leaves]
+    tape = y.tape
     order = tape[: next(i for i, v in enumerate(tape) if v is y) + 1]
     with np.errstate(all="ignore"):
-        adjoints = reverse_sweep(order, np.ones(shape), lambda v: v.data, times=_times, plus=_plus)
+        adjoints = reverse_sweep(order, np.ones(values.shape), lambda v: v.data, times=_times, plus=_plus)
         found = [np.asarray(adjoints.get(id(leaf), ABSENT)) for leaf in leaves]
-    slopes = [np.broadcast_to(np.where(g == ABSENT, 0.0, g), shape).astype(np.float64) for g in found]
-    return np.broadcast_to(y.data, shape).copy(), slopes
+    slopes = [np.broadcast_to(np.where(g == ABSENT, absent, g), values.shape).astype(np.float64) for g in found]
+    return values, slopes
+
+
+def _leaves(columns: Sequence[Any]) -> list[Column]:
+    tape: list[Column] = []
+    return [Column(np.asarray(c, dtype=np.float64), None, (), tape) for c in columns]
+
+
+def _values(f: Callable[..., Any], y: Any, leaves: Sequence[Column]) -> Array:
+    """Return what a formula gave for columns as an array of their shape; refuse what is not a number per element."""
+    shape = np.broadcast_shapes(*[leaf.data.shape for leaf in leaves])
+    if y is None:
+        raise TypeError(f"the formula {getattr(f, '__name__', f)!r} returned None; does it lack a return?")
+    if isinstance(y, Column):
+        return np.broadcast_to(y.data, shape).copy()
+    try:
+        return np.broadcast_to(np.asarray(y, dtype=np.float64), shape).copy()
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"the formula {getattr(f, '__name__', f)!r} must return one number per element, got {y!r}"
+        ) from None
 
 
 def _times(g: Any, p: Any) -> Any:

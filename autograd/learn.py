@@ -1,31 +1,59 @@
-"""Training: losses, optimisers and `fit`.
+"""Training: losses, `fit`, and trainings that are saved and go on.
 
 A *loss* is a formula of the outputs phi and the targets y of one sample, in the engine's own operations; what
-it sends back to the outputs is derived from it, never typed in. An *optimiser* is a small pure step over a
-flat vector. An *objective* is ``(weights, rows) -> (value, gradient)``, the one shape in which both meet, and
-which `scipy.optimize.minimize(objective, w, args=(rows,), jac=True)` takes as well.
+it sends back to the outputs is derived from it, never typed in. An *optimiser* (`autograd.optimise`) is a small
+pure step over a flat vector. An *objective* is ``(weights, rows) -> (value, gradient)``, the one shape in which both
+meet, and which `scipy.optimize.minimize(objective, w, args=(rows,), jac=True)` takes as well.
 """
 
 from __future__ import annotations
 
+import base64
+import copy
+import dataclasses
+import fnmatch
+import hashlib
+import json
 import math
 import numbers
+import os
+import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autograd import batch, ops
+from autograd.diagnose import Flow, Probe
 from autograd.net import as_count, as_floats
 from autograd.op import did_you_mean
+from autograd.optimise import LBFGS as LBFGS
+from autograd.optimise import OPTIMISERS as OPTIMISERS
+from autograd.optimise import SGD as SGD
+from autograd.optimise import Adam as Adam
+from autograd.optimise import AdamW as AdamW
+from autograd.optimise import LevenbergMarquardt as LevenbergMarquardt
+from autograd.optimise import Optimiser as Optimiser
+from autograd.optimise import Rate, Solver, check_positive, check_share, check_within
+from autograd.optimise import RMSprop as RMSprop
+from autograd.optimise import Rprop as Rprop
+from autograd.optimise import find_optimiser as find_optimiser
 
 if TYPE_CHECKING:
     from autograd.net import Net
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+#: Data as `fit` holds it: (X, Y) or (X, Y, lengths), arrays with an entry per sample.
+Rows = tuple[NDArray[Any], ...]
+
+#: Samples that `fit` looks at the flow of the gradient with: enough for its size, few enough to cost little.
+LOOKED_AT = 64
 
 #: A loss as a user writes it: formula(phi, y) -> the loss of a sample, phi and y being lists with an entry
 #: per column.
@@ -109,10 +137,10 @@ class Loss:
         labels = self._labels(y, samples, outputs)
         rows = as_floats(y, "Y") if labels is None else labels
         shape = rows.shape
-        if rows.ndim == 0 or (rows.ndim == 1 and (samples == 1 or outputs == 1 or not self._known)):
+        if rows.ndim == 0 or (rows.ndim == 1 and (samples == 1 or outputs == 1 or not self.known)):
             # One sample is one row; otherwise each number is the one target of a sample.
             rows = rows.reshape(1, -1) if samples == 1 else rows.reshape(-1, 1)
-        width = outputs if self._known else rows.shape[-1]
+        width = outputs if self.known else rows.shape[-1]
         if rows.shape != (samples, width):
             raise ValueError(
                 f"Y must have shape ({samples}, {width}), a row per sample and a column per output, to go "
@@ -141,7 +169,8 @@ class Loss:
         return np.ascontiguousarray(rows.T)
 
     @property
-    def _known(self) -> bool:
+    def known(self) -> bool:
+        """Whether it is one of `LOSSES`."""
         return self.formula in LOSSES.values()
 
     @property
@@ -231,122 +260,6 @@ def accuracy(phi: Floats, y: ArrayLike) -> float:
 METRICS: dict[str, Callable[[Floats, ArrayLike], float]] = {"accuracy": accuracy}
 
 
-# Optimisers. ------------------------------------------------------------------------------------------------
-
-
-class Optimiser(Protocol):
-    """What `fit` needs of an optimiser: two pure functions, the state being the caller's."""
-
-    def init(self, w: Floats) -> Any:
-        """Return the state before the first step from the weights w."""
-        ...
-
-    def step(self, w: Floats, gradient: Floats, state: Any) -> tuple[Floats, Any]:
-        """Return the weights and the state after a step; the arguments stay as they are."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SGD:
-    """Gradient descent with momentum: v <- momentum v + gradient, w <- w - rate v.
-
-    Args:
-        rate: the size of the steps.
-        momentum: share of the last step's v that goes on, from 0 to below 1.
-
-    >>> sgd = SGD(rate=0.1)
-    >>> w = np.array([1.0])
-    >>> w, state = sgd.step(w, 2 * w, sgd.init(w))
-    >>> w
-    array([0.8])
-    """
-
-    rate: float = 0.01
-    momentum: float = 0.0
-
-    def __post_init__(self) -> None:
-        _positive(self.rate, "rate")
-        _share(self.momentum, "momentum")
-
-    def init(self, w: Floats) -> Floats:
-        """Return the velocity before the first step, 0."""
-        return np.zeros_like(w)
-
-    def step(self, w: Floats, gradient: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """Return the weights and the velocity after a step."""
-        velocity = self.momentum * state + gradient
-        return w - self.rate * velocity, velocity
-
-
-class Moments(NamedTuple):
-    """The state of `Adam`: number of steps, mean of the gradients, mean of their squares."""
-
-    steps: int
-    mean: Floats
-    square: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Adam:
-    """Adam (D. Kingma, J. Ba, 2015): steps of the mean gradient over the root of its mean square.
-
-    Args:
-        rate: the size of the steps.
-        betas: how slowly the two means forget, each from 0 to below 1.
-        eps: added to the root.
-    """
-
-    rate: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-
-    def __post_init__(self) -> None:
-        _positive(self.rate, "rate")
-        _positive(self.eps, "eps")
-        for beta in self.betas:
-            _share(beta, "betas")
-
-    def init(self, w: Floats) -> Moments:
-        """Return the state before the first step."""
-        return Moments(0, np.zeros_like(w), np.zeros_like(w))
-
-    def step(self, w: Floats, gradient: Floats, state: Moments) -> tuple[Floats, Moments]:
-        """Return the weights and the state after a step."""
-        b1, b2 = self.betas
-        t = state.steps + 1
-        mean = b1 * state.mean + (1 - b1) * gradient
-        square = b2 * state.square + (1 - b2) * gradient**2
-        # The means start at 0; dividing by the share that they have seen removes that bias.
-        step = mean / (1 - b1**t) / (np.sqrt(square / (1 - b2**t)) + self.eps)
-        return w - self.rate * step, Moments(t, mean, square)
-
-
-OPTIMISERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
-
-
-def find_optimiser(optimiser: Any, rate: float | None = None) -> Optimiser:
-    """Return the optimiser for a name ("sgd", "adam") with this rate, or the given instance.
-
-    Raises:
-        ValueError: for an unknown name, or a rate beside an instance, which has its own.
-        TypeError: for what is neither.
-    """
-    if isinstance(optimiser, str):
-        if optimiser not in OPTIMISERS:
-            raise ValueError(
-                f"unknown optimiser {optimiser!r}{did_you_mean(optimiser, OPTIMISERS)}; there are "
-                f"{', '.join(OPTIMISERS)}, or give an instance such as SGD(0.1, momentum=0.9)"
-            )
-        kind = OPTIMISERS[optimiser]
-        return kind() if rate is None else kind(rate=rate)
-    if isinstance(optimiser, type) or not (hasattr(optimiser, "init") and hasattr(optimiser, "step")):
-        raise TypeError(f"an optimiser is a name or an instance such as Adam(0.01), got {optimiser!r}")
-    if rate is not None:
-        raise ValueError(f"{optimiser!r} has a rate of its own; leave out rate={rate}")
-    result: Optimiser = optimiser
-    return result
-
-
 # Training. --------------------------------------------------------------------------------------------------
 
 
@@ -355,14 +268,18 @@ class History:
     """What happened in a training.
 
     Attributes:
-        loss: mean loss on the training data after every epoch.
+        loss: mean loss on the training data after every epoch, without penalties and with all links.
         validation_loss: loss on the validation data after every epoch; empty without such data.
         metrics: the metric after every epoch, on the validation data (without such: the training data); empty
             without one.
         best_epoch: the epoch, counted from 1, whose weights the net now has (0: those before the first).
-        stopped: why it ended: "epochs" (all were done), "patience" (no better for so many), "interrupted"
-            (Ctrl-C), "diverged" (loss or gradient were no longer finite), "callback" (it returned True).
+        stopped: why it ended: "epochs" (all were done), "converged" (a solver found no better), "patience" (no
+            better for so many), "interrupted" (Ctrl-C), "diverged" (loss or gradient were no longer finite),
+            "callback" (it returned True).
         message: the same in a sentence.
+        flow: pairs (epoch, how the gradient flowed after it, a `Flow` on the same samples each time), if ``diagnose``
+            was given; 0 is before the first epoch.
+        state: where the training stands, for ``fit(..., resume=history.state)``; set when it ends.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -371,6 +288,8 @@ class History:
     best_epoch: int = 0
     stopped: str = "epochs"
     message: str = ""
+    flow: list[tuple[int, Flow]] = field(default_factory=list)
+    state: Training | None = field(default=None, repr=False, compare=False)
 
     @property
     def epochs(self) -> int:
@@ -396,45 +315,85 @@ def fit(
     x: ArrayLike,
     y: ArrayLike,
     *,
+    lengths: ArrayLike | None = None,
+    at: str | None = None,
+    truncate: int | None = None,
     loss: Any = "mse",
     optimiser: Any = "adam",
-    rate: float | None = None,
+    rate: Rate | None = None,
+    groups: Mapping[str, Mapping[str, float]] | None = None,
     epochs: int = 100,
-    batch_size: int | None = 32,
+    batch_size: int | str | None = "auto",
     seed: Any = 0,
-    validation: tuple[ArrayLike, ArrayLike] | float | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    dropout: float = 0.0,
+    clip: float | None = None,
+    clip_value: float | None = None,
+    validation: Any = None,
     patience: int | None = None,
     metric: str | Callable[[Floats, ArrayLike], float] | None = None,
     progress: bool = True,
     callback: Callable[[int, History], Any] | None = None,
+    resume: Training | str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 10,
+    diagnose: int | None = None,
 ) -> History:
     """Train a net by steps along the gradient of batches, and leave it with its best weights.
 
-    *Best* is the lowest validation loss; without validation data, the lowest loss on the training data.
-    However it ends, also by Ctrl-C or when the loss explodes, the net has the best weights so far and the
-    history says why.
+    *Best* is the lowest validation loss; without validation data, the lowest loss on the training data, penalties
+    included. However it ends, also by Ctrl-C or when the loss explodes, the net has the best weights so far and
+    the history says why.
 
     Args:
         net: the net; only its parameters change.
-        x: samples [N, p].
+        x: samples [N, p]; sequences [N, T, p], or one of them [T, p], for a net with delays.
         y: targets, as for `Net.sweep`.
+        lengths: number of valid steps of every sequence [N].
+        at: at which steps of a sequence the loss is taken, as for `Net.loss_and_gradient`.
+        truncate: how many steps the gradient goes back in time, as for `Net.loss_and_gradient`.
         loss: a name of `LOSSES` or a formula ``loss(phi, y)``.
-        optimiser: "adam", "sgd", or an instance of any `Optimiser`.
-        rate: the size of the steps, for an optimiser given by name; None is its default.
-        epochs: how often to go through the samples at most.
-        batch_size: samples per step; None takes all.
-        seed: of the shuffling and of the choice of validation samples.
-        validation: data (X, Y), or the share of the samples to set apart, above 0 and below 1.
+        optimiser: a name of `autograd.optimise.OPTIMISERS`, an instance of any `Optimiser`, or a solver: "lbfgs"
+            (with scipy) and, for the loss "mse" and few parameters, "lm". An epoch of a solver is an iteration.
+        rate: the size of the steps, a number or a schedule such as ``0.1 * Cosine(1000)``, for an optimiser given
+            by name; None is its default.
+        groups: settings for some of the parameters: ``{"h1_*": {"rate": 0.1, "l2": 1e-4}, "biases": {"rate": 2}}``.
+            A pattern (of `fnmatch`) stands for the links into the neurons with such names and for their biases,
+            "weights", "biases" and "initial" (states) for all of one kind; the last that fits counts. "rate" is a
+            factor on every step, 0 for no step at all; "l1" and "l2" are as below, and touch what is no weight only
+            under the name of its kind.
+        epochs: how often to go through the samples at most, those before a resumption included.
+        batch_size: samples per step; None takes all; "auto" takes 32, or all for optimisers that need all.
+        seed: of the shuffling, of the choice of validation samples and of the links dropped.
+        l1: penalty l1 * sum |w| over the weights of links, added to the loss that is minimised; at w = 0 its slope
+            is 0.
+        l2: penalty l2 / 2 * sum w^2 over the weights of links, so that its gradient is l2 * w.
+        dropout: the chance that a link is dropped from a batch; the others are scaled by 1 / (1 - dropout)
+            (DropConnect: L. Wan et al., 2013). Losses and metrics are taken with all links.
+        clip: the largest norm of a gradient; a longer one is shortened to it (R. Pascanu et al., 2013).
+        clip_value: the largest size of a part of a gradient; taken before `clip`.
+        validation: data (X, Y) or (X, Y, lengths), or the share of the samples to set apart, above 0 and below 1.
         patience: stop after so many epochs without a better loss.
         metric: "accuracy" or a function (outputs [N, q], Y) -> float, recorded after every epoch.
         progress: show a bar, if standard error is a terminal.
         callback: called as callback(epoch, history) after every epoch; returning True ends the training.
+        resume: a `Training`, or the file of one, to go on with: given the same net, data and options, the weights
+            are bit by bit those of a training that was never interrupted. `seed` is not looked at again.
+        checkpoint: a file that the `Training` is written to after every `every` epochs and at the end.
+        every: epochs from one checkpoint to the next.
+        diagnose: epochs from one look at the flow of the gradient to the next, kept in ``history.flow``: of the mean
+            loss without penalties, with all links and through all steps, on up to `LOOKED_AT` of the training samples,
+            drawn once. The training itself is the same with it. A look is a plain sweep, no native code: every 10
+            epochs it adds about 5 % to a training on some thousand samples, and more on sequences; look less often
+            there. None does not look.
 
     Returns:
         The history: losses, the best epoch, why it stopped.
 
     Raises:
-        ValueError: for wrong shapes, data that is not finite, unknown names, options out of range.
+        ValueError: for wrong shapes, data that is not finite, unknown names, options out of range or that do not
+            go together, a file that is not ours or is damaged, a training of another net, data or options.
 
     >>> from autograd.net import Net
     >>> xor = [[0, 0], [0, 1], [1, 0], [1, 1]]
@@ -443,100 +402,706 @@ def fit(
     >>> np.round(net.predict(xor)[:, 0]) + 0.0
     array([0., 1., 1., 0.])
     """
-    rng = np.random.default_rng(seed)
-    chosen = find_optimiser(optimiser, rate)
-    formula = find_loss(loss)
+    chosen, formula, measure = find_optimiser(optimiser, rate), find_loss(loss), _find_metric(metric)
     as_count(epochs, "epochs")
+    as_count(every, "every")
+    if diagnose is not None:
+        as_count(diagnose, "diagnose")
     if patience is not None:
         as_count(patience, "patience")
-    measure = _find_metric(metric)
-    train, held_out = _split_rows(net, x, y, formula, validation, rng)
-    samples = len(train[0])
-    size = samples if batch_size is None else min(as_count(batch_size, "batch_size"), samples)
-    objective = net.objective(formula)
+    for limit, what in ((clip, "clip"), (clip_value, "clip_value")):
+        if limit is not None:
+            check_positive(limit, what)
+    check_share(dropout, "dropout")
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise ValueError(f"checkpoint: there is no folder {str(Path(checkpoint).parent)!r}; make it first")
+    before = Training.load(resume) if isinstance(resume, str | os.PathLike) else resume
+    if not (before is None or isinstance(before, Training)):
+        raise TypeError(f"resume is a Training, such as history.state, or the file of one; got {before!r}")
+    rng = np.random.default_rng(seed) if before is None else _generator(before.start)
+    start = copy.deepcopy(rng.bit_generator.state)
+    options = {k: v for k, v in (("at", at), ("truncate", truncate)) if v is not None}
+    rows, held_out = _split_rows(net, (x, y, lengths), formula, options, validation, rng)
+    samples = len(rows[0])
+    size = _batch_size(chosen, batch_size, samples)
+    settings = _Settings.of(net, groups, l1, l2, float(dropout), clip, clip_value)
+    if isinstance(chosen, Solver):
+        _refuse_for_solver(chosen, settings, before is not None or checkpoint is not None)
+    problem = _Problem(net, formula, options, rows, settings)
+    probe = None if diagnose is None else _probe(net, formula, options, rows)
+    setup = _setup(net, chosen, formula, rows, held_out, batch_size=size, settings=settings, options=options)
 
-    history = History()
-    w = best = net.parameters
-    best_loss = _mean_loss(net, w, held_out or train, formula)
-    if not math.isfinite(best_loss):
-        best_loss = math.inf  # then any epoch with a finite loss is better
-    state = chosen.init(w)
-    bar = _Bar(epochs, progress)
-    try:
-        for epoch in range(1, epochs + 1):
-            order = rng.permutation(samples)
-            finite = True
-            for at in range(0, samples, size):
-                rows = order[at : at + size]
-                value, gradient = objective(w, (train[0][rows], train[1][rows]))
-                finite = math.isfinite(value) and bool(np.isfinite(gradient).all())
-                if not finite:
-                    break
-                with np.errstate(all="ignore"):  # an overflow shows as a divergence
-                    w, state = chosen.step(w, gradient, state)
-            judged = now = _mean_loss(net, w, train, formula) if finite else math.nan
-            if not math.isfinite(now):
-                history.stopped = "diverged"
-                history.message = (
-                    f"the loss or its gradient became nan or inf in epoch {epoch}; the net has the "
-                    f"weights of epoch {history.best_epoch}. Try a smaller rate, scaled data or "
-                    "another init"
-                )
-                break
-            history.loss.append(now)
-            if held_out is not None:
-                judged = _mean_loss(net, w, held_out, formula)
-                history.validation_loss.append(judged)
-            if judged < best_loss:
-                best, best_loss, history.best_epoch = w, judged, epoch
-            if measure is not None:
-                on_x, on_y = held_out or train
-                history.metrics.append(float(measure(net.predict(on_x, parameters=w), on_y)))
-            bar.show(history)
-            if callback is not None and callback(epoch, history) is True:
-                history.stopped = "callback"
-                history.message = f"the callback ended it after epoch {epoch}"
-                break
-            if patience is not None and epoch - history.best_epoch >= patience:
-                history.stopped = "patience"
-                history.message = (
-                    f"no better loss for {patience} epochs; the net has the weights of epoch "
-                    f"{history.best_epoch}"
-                )
-                break
-        else:
-            history.message = (
-                f"all {epochs} epochs were done; the net has the weights of epoch {history.best_epoch}"
+    if before is None:
+        w = best = net.parameters
+        best_loss, history = problem.judge(w, held_out), History()
+        if probe is not None:
+            history.flow.append((0, probe(w)))
+    else:
+        _same_setup(before.setup, setup)
+        if before.history.epochs > epochs:
+            raise ValueError(
+                f"epochs={epochs} counts from the start, and the training to resume has done "
+                f"{before.history.epochs} already; give a larger number"
             )
+        w, best, best_loss, history = before.parameters, before.best, before.best_loss, _copied(before.history)
+        history.stopped, history.message = "epochs", ""
+        rng = _generator(before.random)
+    state = None if isinstance(chosen, LBFGS) else chosen.init(w)
+    if before is not None:
+        state = _shaped_like(state, before.state)
+    record = _Record(
+        problem,
+        held_out,
+        history,
+        best,
+        best_loss,
+        rng,
+        start,
+        setup,
+        measure,
+        patience,
+        callback,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        every=every,
+        probe=probe,
+        diagnose=diagnose or 1,
+        bar=_Bar(epochs, progress, done=history.epochs),
+    )
+    record.boundary(w, state)
+    try:
+        record.check_patience()  # a training that is resumed may have run out of it
+        if isinstance(chosen, LBFGS):
+            _run_lbfgs(chosen, problem, record, w, epochs)
+        elif isinstance(chosen, LevenbergMarquardt):
+            _run_levenberg_marquardt(chosen, problem, record, w, state, epochs)
+        else:
+            _run_steps(chosen, problem, record, w, state, rng, size, epochs)
+        history.message = f"all {epochs} epochs were done"
+    except _Stopped as stop:
+        history.stopped, history.message = stop.args
     except KeyboardInterrupt:
-        history.stopped = "interrupted"
-        history.message = (
-            f"interrupted in epoch {history.epochs + 1}; the net has the weights of epoch "
-            f"{history.best_epoch}"
-        )
+        history.stopped, history.message = "interrupted", f"interrupted in epoch {history.epochs + 1}"
     finally:
-        net.parameters = best
-        bar.close()
+        net.parameters = record.best
+        record.bar.close()
+    advice = ". Try a smaller rate, scaled data or another init" if history.stopped == "diverged" else ""
+    history.message += f"; the net has the weights of epoch {history.best_epoch}{advice}"
+    history.state = record.training()
+    if record.checkpoint is not None:
+        history.state.save(record.checkpoint)
     return history
 
 
-def _mean_loss(net: Net, w: Floats, data: tuple[Floats, Floats], formula: Loss) -> float:
-    outputs = net.predict(data[0], parameters=w)
-    losses, _ = formula.value_and_slopes(outputs.T, formula.targets(data[1], *outputs.shape))
-    return float(losses.mean())
+class _Stopped(Exception):
+    """The end of a training before all epochs are done: (why, in a sentence)."""
+
+
+# How the weights move from epoch to epoch. ------------------------------------------------------------------
+
+
+def _run_steps(
+    optimiser: Optimiser,
+    problem: _Problem,
+    record: _Record,
+    w: Floats,
+    state: Any,
+    rng: np.random.Generator,
+    size: int,
+    epochs: int,
+) -> None:
+    """Go through the samples in batches, in an order of its own in every epoch."""
+    samples, rates = len(problem.rows[0]), problem.settings.rates
+    for _ in range(record.history.epochs, epochs):
+        order = rng.permutation(samples)
+        for at in range(0, samples, size):
+            chosen = order[at : at + size]
+            batch_rows = tuple(array[chosen] for array in problem.rows)
+            value, gradient = problem(w, batch_rows, rng)
+            if not (math.isfinite(value) and np.isfinite(gradient).all()):
+                raise record.diverged()
+            with np.errstate(all="ignore"):  # an overflow shows as a divergence
+                moved, state = optimiser.step(w, problem.settings.clipped(gradient), state)
+                w = moved if rates is None else w + rates * (moved - w)
+        record.epoch(w, state)
+
+
+def _run_lbfgs(solver: LBFGS, problem: _Problem, record: _Record, w: Floats, epochs: int) -> None:
+    try:
+        _, why = solver.minimise(
+            lambda w: problem(w, problem.rows), w, iterations=epochs, after=lambda w: record.epoch(w, None)
+        )
+    except FloatingPointError:
+        raise record.diverged() from None
+    if why:
+        raise _Stopped("converged", f"{why} after {record.history.epochs} epochs")
+
+
+def _run_levenberg_marquardt(
+    solver: LevenbergMarquardt, problem: _Problem, record: _Record, w: Floats, state: Any, epochs: int
+) -> None:
+    residuals, jacobian = _least_squares(problem, solver.memory)
+    for _ in range(record.history.epochs, epochs):
+        try:
+            w, state = solver.step(residuals, jacobian, w, state)
+        except FloatingPointError:
+            raise record.diverged() from None
+        if state.converged:
+            raise _Stopped("converged", f"no step lowers the loss after {record.history.epochs} epochs")
+        record.epoch(w, state)
+
+
+def _least_squares(
+    problem: _Problem, memory: int
+) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """Return r [m] and dr/dw [m, P] as functions of w: |r|^2 is the loss "mse" with the l2 penalty."""
+    net, (x, y), settings = problem.net, problem.rows[:2], problem.settings
+    if x.ndim > 2 or getattr(net, "max_delay", 0) > 0:
+        raise ValueError(
+            "Levenberg-Marquardt does not go back in time; choose optimiser='lbfgs' for a net with delays"
+        )
+    if problem.formula.formula is not mse:
+        raise ValueError(
+            f"Levenberg-Marquardt minimises the loss 'mse', a sum of squares, not {problem.formula.name!r}; choose "
+            "optimiser='lbfgs' for it"
+        )
+    twin = copy.copy(net)  # so that the net goes on showing its last sweep
+    targets = problem.formula.targets(y, len(x), len(net.outputs)).T
+    decayed = np.flatnonzero(settings.l2)
+    roots = np.sqrt(settings.l2[decayed] / 2.0)
+    m, p = targets.size, len(net.parameters)
+    # The Jacobian, a product for one output while it is made, and three matrices of the normal equations.
+    need = 8 * p * (m + len(decayed) + len(x) + 3 * p)
+    if need > memory:
+        raise ValueError(
+            f"Levenberg-Marquardt would need {need:,} bytes for the Jacobian of {m} residuals by {p} parameters, and "
+            f"memory={memory:,} is its limit; choose optimiser='lbfgs', train on fewer samples, or give "
+            "LevenbergMarquardt(memory=...) more"
+        )
+    scale = 1.0 / math.sqrt(m)
+
+    def residuals(w: Floats) -> Floats:
+        errors = (net.predict(x, parameters=w) - targets) * scale
+        return np.concatenate([errors.ravel(), roots * w[decayed]])
+
+    def jacobian(w: Floats) -> Floats:
+        twin.parameters = w
+        result = np.zeros((m + len(decayed), p))
+        result[:m] = output_jacobian(twin, x).reshape(m, p)
+        result[:m] *= scale
+        result[m + np.arange(len(decayed)), decayed] = roots
+        return result
+
+    return residuals, jacobian
+
+
+def output_jacobian(net: Net, x: ArrayLike) -> Floats:
+    """Return dphi_k/dw of every sample, output k and parameter [N, q, P], by a sweep for each output.
+
+    The sweep of the loss phi_k makes the deltas dphi_k/da; then dphi_k/dw_lj = delta_l phi_j and dphi_k/db_l =
+    delta_l, (6) of the source document before the mean over the samples. Like `Net.sweep` it leaves its a, phi and
+    delta in the net.
+
+    Args:
+        net: a net without delays.
+        x: samples [N, p].
+
+    Raises:
+        ValueError: for a net whose neurons do not add up what they receive.
+    """
+    outputs = np.atleast_2d(net.forward(x))
+    (samples, q), layout, gated = outputs.shape, net._parameter_layout(), net.gates >= 0
+    biases = slice(layout.count, layout.count + len(layout.biases))
+    jacobian = np.zeros((samples, q, len(net.parameters)))
+    for k in range(q):
+        with np.errstate(all="ignore"):
+            net.sweep(np.zeros((samples, 1)), lambda phi, y, k=k: phi[k])
+            phi, delta, gradient = cast(tuple[Floats, ...], (net.phi, net.delta, net.weight_gradient))
+            product = delta[net.target] * phi[net.source] * net.response[net.target, None]
+            product[gated] *= phi[net.gates[gated]]
+            product[delta[net.target] == 0.0] = 0.0  # what does not reach the output, even where phi is not finite
+            off = np.abs(product.mean(axis=1) - gradient) > 1e-8 * np.abs(product).max(initial=0.0)
+        if off.any():  # other aggregations have other rules; rather than a wrong number, say so
+            raise ValueError(
+                "the Jacobian is there for neurons that add up what they receive (aggregation='sum'), and "
+                f"{net.names[net.target[np.flatnonzero(off)[0]]]!r} does not; choose optimiser='lbfgs' for this net"
+            )
+        weights = jacobian[:, k, : layout.count].T
+        if layout.places is None:
+            weights[:] = product
+        else:
+            free = layout.places >= 0
+            np.add.at(weights, layout.places[free], product[free])
+        jacobian[:, k, biases] = delta[layout.biases].T
+    return jacobian
+
+
+# What is minimised. -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settings:
+    """What is set for each parameter [P], and what is done to gradients.
+
+    `rates` is None where no group sets one; `is_weight` tells the weights of links from the rest.
+    """
+
+    is_weight: NDArray[np.bool_]
+    l1: Floats
+    l2: Floats
+    rates: Floats | None
+    dropout: float
+    clip: float | None
+    clip_value: float | None
+
+    @classmethod
+    def of(
+        cls, net: Net, groups: Any, l1: float, l2: float, dropout: float, clip: Any, clip_value: Any
+    ) -> _Settings:
+        owner, kind = parameter_kinds(net)
+        is_weight = kind == KINDS.index("weights")
+        values = {"rate": np.ones(len(owner))}
+        for what, x in (("l1", l1), ("l2", l2)):
+            values[what] = np.where(is_weight, _at_least_0(x, what), 0.0)
+        given: set[str] = set()
+        for pattern, group in (groups or {}).items():
+            if pattern in KINDS:
+                if pattern in net:
+                    raise ValueError(f"groups: {pattern!r} means all {pattern}, but a neuron has this name; rename it")
+                chosen = penalised = kind == KINDS.index(pattern)
+            else:
+                chosen = np.array([fnmatch.fnmatchcase(name, pattern) for name in net.names], bool)[owner]
+                penalised = chosen & is_weight
+            if not chosen.any():
+                raise ValueError(
+                    f"groups: {pattern!r} fits no neuron with parameters to train"
+                    f"{did_you_mean(pattern, [*net.names, *KINDS])}"
+                )
+            for what, x in group.items():
+                if what not in values:
+                    raise ValueError(
+                        f"groups: {pattern!r} sets {what!r}{did_you_mean(what, values)}; there are "
+                        f"{', '.join(values)}"
+                    )
+                values[what][chosen if what == "rate" else penalised] = _at_least_0(x, f"groups: {what} of {pattern!r}")
+                given.add(what)
+        rates = values["rate"] if "rate" in given else None
+        return cls(is_weight, values["l1"], values["l2"], rates, dropout, clip, clip_value)
+
+    def clipped(self, gradient: Floats) -> Floats:
+        if self.clip_value is not None:
+            gradient = np.clip(gradient, -self.clip_value, self.clip_value)
+        if self.clip is not None:
+            largest = np.abs(gradient).max(initial=0.0)
+            if largest > 0.0:  # divided by it, no square overflows
+                factor = self.clip / largest / float(np.linalg.norm(gradient / largest))
+                gradient = gradient * min(1.0, factor)
+        return gradient
+
+
+#: What a parameter may be: the weight of a link, a bias, the state of a unit before the first step.
+KINDS = ("weights", "biases", "initial")
+
+
+def parameter_kinds(net: Net) -> tuple[Ints, Ints]:
+    """Return for every parameter the position of its neuron [P], and its kind [P], a position in `KINDS`.
+
+    A link belongs to the neuron that it leads to; a weight that is shared belongs to that of its first link.
+    """
+    layout = net._parameter_layout()
+    links = np.arange(len(net.target)) if layout.links is None else layout.links
+    owners = [net.target[links], layout.biases, layout.initial]
+    return np.concatenate(owners), np.repeat(np.arange(len(KINDS)), [len(owner) for owner in owners])
+
+
+class _Problem:
+    """What a training minimises: the mean loss of a net over rows, with penalties and links dropped."""
+
+    def __init__(
+        self, net: Net, formula: Loss, options: dict[str, Any], rows: Rows, settings: _Settings
+    ) -> None:
+        self.net, self.formula, self.options, self.rows, self.settings = net, formula, options, rows, settings
+        self.objective: Any = net.objective(formula, **options)
+        self.penalised = bool(settings.l1.any() or settings.l2.any())
+
+    def __call__(self, w: Floats, rows: Rows, rng: np.random.Generator | None = None) -> tuple[float, Floats]:
+        """Return value and gradient; with a generator, and if so set, links are dropped."""
+        settings, at = self.settings, w
+        if rng is not None and settings.dropout:
+            kept = (rng.random(len(w)) >= settings.dropout) / (1.0 - settings.dropout)
+            kept[~settings.is_weight] = 1.0
+            at = w * kept
+        value, gradient = self.objective(at, rows)
+        if at is not w:
+            gradient = gradient * kept
+        if self.penalised:
+            with np.errstate(all="ignore"):
+                value += self.penalty(w)
+                gradient = gradient + settings.l1 * np.sign(w) + settings.l2 * w
+        return value, gradient
+
+    def penalty(self, w: Floats) -> float:
+        if not self.penalised:
+            return 0.0
+        return float(self.settings.l1 @ np.abs(w) + self.settings.l2 @ np.square(w) / 2.0)
+
+    def mean_loss(self, w: Floats, rows: Rows) -> float:
+        """Return the mean loss without penalties and with all links: the one place where it is evaluated."""
+        x, y = rows[:2]
+        if x.ndim > 2 or self.options:
+            return float(self.objective(w, rows)[0])
+        outputs = self.net.predict(x, parameters=w)
+        losses, _ = self.formula.value_and_slopes(outputs.T, self.formula.targets(y, *outputs.shape))
+        with np.errstate(all="ignore"):  # inf - inf is nan, and shows as a divergence
+            return float(losses.mean())
+
+    def judge(self, w: Floats, held_out: Rows | None, loss: float | None = None) -> float:
+        """Return what decides whether weights are better; `loss` is that of the training data, if known."""
+        if held_out is not None:
+            return self.mean_loss(w, held_out)
+        with np.errstate(all="ignore"):
+            return (self.mean_loss(w, self.rows) if loss is None else loss) + self.penalty(w)
+
+    def outputs(self, w: Floats, rows: Rows) -> Floats:
+        extra = {"at": self.options["at"]} if "at" in self.options else {}
+        if len(rows) > 2:
+            extra["lengths"] = rows[2]
+        return self.net.predict(rows[0], parameters=w, **extra)
+
+
+# What is noted after every epoch. ---------------------------------------------------------------------------
+
+
+@dataclass
+class _Record:
+    """The course of a training: its history, its best weights, where it stands, when it is to stop."""
+
+    problem: _Problem
+    held_out: Rows | None
+    history: History
+    best: Floats
+    best_loss: float
+    rng: np.random.Generator
+    start: Mapping[str, Any]
+    setup: dict[str, str]
+    measure: Callable[[Floats, ArrayLike], float] | None
+    patience: int | None
+    callback: Callable[[int, History], Any] | None
+    checkpoint: Path | None
+    every: int
+    probe: Probe | None
+    diagnose: int
+    bar: _Bar
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.best_loss):
+            self.best_loss = math.inf  # then any epoch with a finite loss is better
+
+    def epoch(self, w: Floats, state: Any) -> None:
+        """Note an epoch that is done; raise `_Stopped` if it is the last."""
+        problem, history, epoch = self.problem, self.history, self.history.epochs + 1
+        now = problem.mean_loss(w, problem.rows)
+        if not math.isfinite(now):
+            raise self.diverged()
+        judged = problem.judge(w, self.held_out, now)
+        rows = self.held_out or problem.rows
+        metric = None if self.measure is None else float(self.measure(problem.outputs(w, rows), rows[1]))
+        flow = None if self.probe is None or epoch % self.diagnose else self.probe(w)
+        # All is known; from here on nothing is half done when Ctrl-C comes.
+        history.loss.append(now)
+        if self.held_out is not None:
+            history.validation_loss.append(judged)
+        if metric is not None:
+            history.metrics.append(metric)
+        if flow is not None:
+            history.flow.append((epoch, flow))
+        if judged < self.best_loss:
+            self.best, self.best_loss, history.best_epoch = w, judged, epoch
+        self.boundary(w, state)
+        self.bar.show(history)
+        if self.checkpoint is not None and epoch % self.every == 0:
+            self.training().save(self.checkpoint)
+        if self.callback is not None and self.callback(epoch, history) is True:
+            raise _Stopped("callback", f"the callback ended it after epoch {epoch}")
+        self.check_patience()
+
+    def check_patience(self) -> None:
+        if self.patience is not None and self.history.epochs - self.history.best_epoch >= self.patience:
+            raise _Stopped("patience", f"no better loss for {self.patience} epochs")
+
+    def diverged(self) -> _Stopped:
+        return _Stopped("diverged", f"the loss or its gradient became nan or inf in epoch {self.history.epochs + 1}")
+
+    def boundary(self, w: Floats, state: Any) -> None:
+        """Note where the training stands between two epochs."""
+        self._at = w, state, self.rng.bit_generator.state
+
+    def training(self) -> Training:
+        w, state, random = self._at
+        history = _copied(self.history)
+        return Training(w, state, self.best, self.best_loss, history, random, self.start, self.setup)
+
+
+# Trainings that go on. --------------------------------------------------------------------------------------
+
+FORMAT, VERSION = "dagrad-training", 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """A training between two epochs: all that `fit` needs to go on as if it had never stopped.
+
+    ``history.state`` is one, and ``fit(..., checkpoint=path)`` writes one.
+
+    Attributes:
+        parameters: the weights that the next epoch starts from [P].
+        state: the state of the optimiser.
+        best: the best weights so far [P].
+        best_loss: the loss that made them the best.
+        history: what happened so far.
+        random: the state of the random generator.
+        start: the same before the validation samples were chosen.
+        setup: what must be the same when the training goes on, in words and digests.
+    """
+
+    parameters: Floats
+    state: Any
+    best: Floats
+    best_loss: float
+    history: History
+    random: Mapping[str, Any]
+    start: Mapping[str, Any]
+    setup: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Training: {len(self.parameters)} parameters after {self.history.epochs} epochs>"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the training to a file: JSON with a version and a digest, exact to the last bit.
+
+        The file appears whole or not at all: it is written beside the place under another name, then renamed.
+
+        Args:
+            path: where to; an existing file is replaced.
+
+        Raises:
+            TypeError: if the state of the user's own optimiser holds what a file cannot hold.
+        """
+        parts = _fields(self)
+        parts["history"] = {name: getattr(self.history, name) for name in _HISTORY}
+        parts["history"]["flow"] = [(epoch, _fields(flow)) for epoch, flow in self.history.flow]
+        body = _packed(parts)
+        text = json.dumps({"format": FORMAT, "version": VERSION, "digest": _digest(body), "training": body})
+        path = Path(path)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            with open(part, "x", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Training:
+        """Read a training that `save` wrote. Nothing in the file is ever executed.
+
+        Args:
+            path: the file.
+
+        Raises:
+            ValueError: if the file is not ours, cut short, damaged, or of a newer version.
+        """
+        try:
+            file = json.loads(Path(path).read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is not a saved training, or is cut short: it does not read as JSON ({error}); resume from "
+                "another copy, or start anew"
+            ) from None
+        if not isinstance(file, dict) or file.get("format") != FORMAT:
+            raise ValueError(f'{path} is not a training that fit saved: it has no "format": "{FORMAT}"')
+        version = file.get("version")
+        if not isinstance(version, int) or version > VERSION:
+            raise ValueError(
+                f"{path} has version {version!r} of the format, this package reads up to {VERSION}; update dagrad"
+            )
+        body = file.get("training")
+        if not isinstance(body, dict) or file.get("digest") != _digest(body):
+            raise ValueError(
+                f"{path} is damaged: its digest does not fit its content; resume from another copy, or start anew"
+            )
+        try:
+            parts = _unpacked(body)
+            history = parts.pop("history")
+            history["flow"] = [(epoch, Flow(**flow)) for epoch, flow in history["flow"]]
+            training = cls(history=History(**{name: history[name] for name in _HISTORY}), **parts)
+            _generator(training.random)
+            _generator(training.start)
+            fits = len(training.parameters) == len(training.best) and isinstance(training.setup, dict)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error!r} while reading it; start anew") from None
+        if not fits:
+            raise ValueError(f"{path} is damaged: its parts do not fit together; start anew")
+        return training
+
+
+#: What a file keeps of a history.
+_HISTORY = ("loss", "validation_loss", "metrics", "best_epoch", "stopped", "message", "flow")
+
+
+def _copied(history: History) -> History:
+    return History(*(copy.copy(getattr(history, name)) for name in _HISTORY))
+
+
+def _fields(x: Any) -> dict[str, Any]:
+    return {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
+
+
+def _digest(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _packed(x: Any) -> Any:
+    """Return numbers, texts, arrays, tuples, lists and mappings of them as JSON holds them; tuples become lists."""
+    if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
+        data = base64.b64encode(np.ascontiguousarray(x).tobytes()).decode("ascii")
+        return {"dtype": x.dtype.str, "shape": list(x.shape), "base64": data}
+    if isinstance(x, np.bool_ | np.integer | np.floating):
+        return x.item()
+    if isinstance(x, Mapping) and all(isinstance(key, str) for key in x):
+        return {key: _packed(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [_packed(value) for value in x]
+    if x is None or isinstance(x, bool | int | float | str):
+        return x
+    raise TypeError(
+        f"a file holds numbers, texts, arrays, tuples and mappings of them, and the state of the optimiser has {x!r}"
+    )
+
+
+def _unpacked(x: Any) -> Any:
+    if isinstance(x, dict) and set(x) == {"dtype", "shape", "base64"}:
+        dtype = np.dtype(x["dtype"])
+        if dtype.kind not in "fiub":
+            raise ValueError(f"an array of {dtype}")
+        return np.frombuffer(base64.b64decode(x["base64"], validate=True), dtype).reshape(x["shape"]).copy()
+    if isinstance(x, dict):
+        return {key: _unpacked(value) for key, value in x.items()}
+    return [_unpacked(value) for value in x] if isinstance(x, list) else x
+
+
+def _shaped_like(template: Any, saved: Any) -> Any:
+    """Return a saved state with the tuples that a file turned into lists, after the example of a first state."""
+    if isinstance(template, tuple):
+        parts = [_shaped_like(t, s) for t, s in zip(template, saved, strict=True)]
+        return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+    return saved
+
+
+def _generator(state: Mapping[str, Any]) -> np.random.Generator:
+    """Return a random generator that goes on from a state."""
+    kind = state["bit_generator"]
+    if kind not in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
+        raise ValueError(f"the random generator {kind!r} is none of numpy's; give fit a seed that is a whole number")
+    generator = getattr(np.random, kind)()
+    generator.state = state
+    return np.random.Generator(generator)
+
+
+def _setup(net: Net, chosen: Any, formula: Loss, rows: Rows, held_out: Rows | None, **more: Any) -> dict[str, str]:
+    """Return what a training and its resumption must have in common."""
+    units = _digest([net.names, net.activation_names])[:16]
+    return {
+        "net": f"{units} {_described((net.source, net.target, net.outputs))}",
+        "data": _described(rows),
+        "validation": _described(held_out),
+        "optimiser": _described(chosen),
+        "loss": formula.name,
+        "batch_size": str(more["batch_size"]),
+        "options": _described(more["options"]),
+        "groups, l1, l2, dropout, clip": _described(more["settings"]),
+    }
+
+
+def _described(x: Any) -> str:
+    """Return a text that is equal for equal settings, in this process or another."""
+    if isinstance(x, np.ndarray):
+        return f"{x.dtype.str}{list(x.shape)} {hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()[:16]}"
+    if dataclasses.is_dataclass(x) and not isinstance(x, type):
+        return f"{type(x).__name__}({', '.join(f'{k}={_described(v)}' for k, v in _fields(x).items())})"
+    if isinstance(x, tuple | list):
+        return f"({', '.join(map(_described, x))})"
+    if isinstance(x, Mapping):
+        return _described([(k, x[k]) for k in sorted(x)])
+    if isinstance(x, bool | str) or x is None:
+        return repr(x)
+    if isinstance(x, numbers.Real):
+        return repr(float(x))
+    named = x if hasattr(x, "__qualname__") else type(x)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _same_setup(before: dict[str, str], now: dict[str, str]) -> None:
+    for what in now:
+        if before.get(what) != now[what]:
+            raise ValueError(
+                f"the training to resume had another {what}: {before.get(what)}, and this call has {now[what]}; a "
+                "training goes on with the same net, data and options (epochs, patience, callback may change). To "
+                "train on with others, call fit without resume: the net keeps its weights"
+            )
+
+
+# Reading what users give. -----------------------------------------------------------------------------------
+
+
+def _batch_size(chosen: Any, given: Any, samples: int) -> int:
+    full = getattr(chosen, "full_batch", False)
+    if isinstance(given, str):
+        if given != "auto":
+            raise ValueError(f"batch_size is a whole number, None for all samples, or 'auto'; got {given!r}")
+        given = None if full else 32
+    if given is None:
+        return samples
+    if isinstance(chosen, Solver):
+        raise ValueError(
+            f"{type(chosen).__name__} works on all samples at once: leave out batch_size={given!r}, or choose an "
+            "optimiser such as 'adam'"
+        )
+    return min(as_count(given, "batch_size"), samples)
+
+
+def _refuse_for_solver(solver: Solver, settings: _Settings, keeps: bool) -> None:
+    """Refuse what a solver, which decides on its steps itself, cannot honour."""
+    kind = type(solver).__name__
+    for wrong, what, why in (
+        (settings.clip is not None or settings.clip_value is not None, "clip", "needs gradients as they are"),
+        (settings.dropout, "dropout", "needs the same function in every iteration"),
+        (settings.l1.any(), "l1", "needs a function without kinks; l2 has none"),
+        (settings.rates is not None, "groups with a rate", "has no rate"),
+        (keeps and isinstance(solver, LBFGS), "resume and checkpoint", "has its memory inside scipy, out of reach"),
+    ):
+        if wrong:
+            raise ValueError(f"{kind} {why}: leave out {what}, or choose an optimiser such as 'adam'")
 
 
 def _split_rows(
-    net: Net, x: ArrayLike, y: ArrayLike, formula: Loss, validation: Any, rng: np.random.Generator
-) -> tuple[tuple[Floats, Any], tuple[Floats, Any] | None]:
+    net: Net,
+    data: tuple[Any, Any, Any],
+    formula: Loss,
+    options: dict[str, Any],
+    validation: Any,
+    rng: np.random.Generator,
+) -> tuple[Rows, Rows | None]:
     """Check all the data, before any work, and return the rows to train on and those to judge by."""
-    train = _table(net, x, y, formula, "")
+    train = _rows(net, data, formula, options, "")
     if validation is None:
         return train, None
     if isinstance(validation, tuple | list):
-        if len(validation) != 2:
-            raise ValueError(f"validation is a pair (X, Y) or a share, got {len(validation)} things")
-        return train, _table(net, validation[0], validation[1], formula, "validation: ")
+        if len(validation) not in (2, 3):
+            raise ValueError(f"validation is (X, Y), (X, Y, lengths) or a share, got {len(validation)} things")
+        return train, _rows(net, (*validation, None)[:3], formula, options, "validation: ")
     if isinstance(validation, bool) or not isinstance(validation, float) or not 0 < validation < 1:
         raise ValueError(
             f"validation is a pair (X, Y), or the share of the samples to set apart, above 0 and below 1; "
@@ -551,18 +1116,52 @@ def _split_rows(
         )
     order = rng.permutation(samples)
     kept, held_out = order[apart:], order[:apart]
-    return (train[0][kept], train[1][kept]), (train[0][held_out], train[1][held_out])
+    return tuple(array[kept] for array in train), tuple(array[held_out] for array in train)
 
 
-def _table(net: Net, x: ArrayLike, y: ArrayLike, formula: Loss, what: str) -> tuple[Floats, Any]:
-    """Return X [N, p] and Y with a row per sample, as an array that batches can be taken from."""
+def _rows(net: Net, data: Any, formula: Loss, options: dict[str, Any], what: str) -> Rows:
+    """Return X, Y and perhaps lengths as arrays with an entry per sample, that batches can be taken from."""
+    x, y, lengths = data
     try:
+        if getattr(net, "max_delay", 0) or np.ndim(x) > 2:
+            return _sequences(x, y, lengths)
+        if lengths is not None or options:
+            raise ValueError(
+                f"{', '.join([*options, *['lengths'] * (lengths is not None)])} goes with sequences, X [N, T, p], and "
+                f"this is a batch of shape {np.shape(x)} for a net without delays; leave it out"
+            )
         rows, _ = net._samples(x)
         formula.targets(y, len(rows), len(net.outputs))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}{error}") from None
     targets = np.asarray(y)
-    return rows, targets.reshape(len(rows), -1) if targets.size != len(rows) else targets.reshape(len(rows))
+    wide = targets.size != len(rows)
+    return rows, targets.reshape(len(rows), -1) if wide else targets.reshape(len(rows))
+
+
+def _sequences(x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None) -> Rows:
+    """Return sequences [N, T, p] with an entry of Y, and of lengths, for each; the net checks the rest."""
+    inputs, targets = as_floats(x, "X"), np.asarray(y)
+    if inputs.ndim == 2:  # one sequence
+        inputs, targets = inputs[None], targets[None]
+    rows = (inputs, targets) if lengths is None else (inputs, targets, np.atleast_1d(np.asarray(lengths)))
+    for array, name in zip(rows, ("X", "Y", "lengths"), strict=False):
+        if len(array) != len(inputs) or not array.ndim or not len(inputs):
+            raise ValueError(
+                f"{name} must have an entry for each of the {len(inputs)} sequences of X, got shape {array.shape}"
+            )
+    return rows
+
+
+def _probe(net: Net, formula: Loss, options: Mapping[str, Any], rows: Rows) -> Probe:
+    """Return what looks at the flow of the gradient during a training, always on the same samples."""
+    lengths = rows[2] if len(rows) > 2 else None
+    return Probe.of(net, rows[0], rows[1], loss=formula, lengths=lengths, at=options.get("at"), most=LOOKED_AT)
+
+
+def _at_least_0(x: Any, what: str) -> float:
+    check_within(x, what, 0.0, math.inf, least_too=True, most_too=False)
+    return float(x)
 
 
 def _find_metric(metric: Any) -> Callable[[Floats, ArrayLike], float] | None:
@@ -579,12 +1178,12 @@ def _find_metric(metric: Any) -> Callable[[Floats, ArrayLike], float] | None:
 class _Bar:
     """The progress bar of a training, or nothing where nobody would see it."""
 
-    def __init__(self, epochs: int, wanted: bool) -> None:
+    def __init__(self, epochs: int, wanted: bool, done: int = 0) -> None:
         self._bar: Any = None
         if wanted and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-            self._bar = tqdm(total=epochs, unit="epoch", leave=True)
+            self._bar = tqdm(total=epochs, initial=done, unit="epoch", leave=True)
 
     def show(self, history: History) -> None:
         if self._bar is not None:
@@ -595,13 +1194,3 @@ class _Bar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def _positive(x: float, what: str) -> None:
-    if not (isinstance(x, numbers.Real) and 0 < x < math.inf):
-        raise ValueError(f"{what} is a number above 0, got {x!r}")
-
-
-def _share(x: float, what: str) -> None:
-    if not (isinstance(x, int | float) and 0 <= x < 1):
-        raise ValueError(f"{what} is a number from 0 to below 1, got {x!r}")

@@ -30,6 +30,8 @@ from autograd import vecmath
 #: Bytes of machine code that are kept; beyond, what was not used for longest goes.
 MOST_KEPT = 256 * 2**20
 
+#: One in so many written files, by its name, has the folder tidied up: to look at all takes longer than to compile one.
+TIDY = 64
 _MAGIC = b"dagrad machine code 1\n"
 _OURS = re.compile(r"[0-9a-f]{64}\.o|new-\w+\.part")
 # One lock for all that compiles, made anew after a fork: another thread may have held it, and is not in the child.
@@ -146,7 +148,7 @@ def _host() -> bytes:
     """Return what machine code depends on beside the program: the host, LLVM, the code generators' own text."""
     target, options = _target()
     digest = hashlib.sha256(repr((target.triple, options, llvmlite.__version__, llvm.llvm_version_info)).encode())
-    for module in ("machine", "codegen", "vecmath", "tape"):
+    for module in ("machine", "codegen", "vecmath", "tape", "netkernel", "rowcode"):
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     return digest.digest()
 
@@ -204,7 +206,8 @@ def _write(place: Path, machine_code: bytes) -> None:
             name = file.name
             file.write(_MAGIC + hashlib.sha256(machine_code).digest() + machine_code)
         os.replace(name, place)
-        _tidy(place.parent)
+        if int(place.name[:8], 16) % TIDY == 0:
+            _tidy(place.parent)
     except OSError:
         if name:
             with contextlib.suppress(OSError):

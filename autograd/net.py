@@ -1,4 +1,4 @@
-"""Net: neurons joined in any shape without cycles, and the delta sweep that differentiates it.
+"""Net: neurons joined in any shape, now and over time, and the delta sweep that differentiates it.
 
 The notation is that of G. Galvan, "On Gradient" (2015). Link weights w_lj lead *from j to l*, and
 
@@ -8,8 +8,10 @@ The notation is that of G. Galvan, "On Gradient" (2015). Link weights w_lj lead 
     delta_l = sigma'(a_l) * sum over k in P(l) of delta_k w_kl           (7)
 
 where P(l), the *parents* of l, are the neurons that l feeds. (The document's (7) writes w_kl for the weight
-that its (6) calls w_lk: the weight of the link from l to k.) The sweep itself is `delta_sweep` in `netcode.py`,
-where (3) and (4) are `forward_pass`.
+that its (6) calls w_lk: the weight of the link from l to k.) The equations themselves are in `netsweep.py`.
+
+A link may have a *delay* d and then reads its source d time steps back, which makes a net recurrent; its data are
+sequences. A *gate* is a neuron whose phi multiplies a link. So an LSTM is a net like any other (`autograd.layers`).
 
 A `Net` keeps its topology in arrays, a `Neuron` or `Link` is a light view of one place in them.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -25,41 +28,45 @@ import math
 import numbers
 import os
 import secrets
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd.netcode import (
+from autograd import netsweep, ops
+from autograd.netgraph import (
+    AGGREGATIONS,
+    FOLDS,
     Activation,
     ActivationLike,
+    Bools,
     Floats,
+    Graph,
     Ints,
-    Plan,
-    Work,
-    block_size,
-    blocks,
-    delta_sweep,
     find_activation,
-    forward_pass,
-    input_deltas,
-    make_plan,
+    make_graph,
 )
+from autograd.netsweep import Parameters, Seen, State, Sweep
 from autograd.op import ABSENT, did_you_mean
 from autograd.value import Value, constant
 
 if TYPE_CHECKING:
+    from autograd.diagnose import Flow
     from autograd.learn import History
+    from autograd.netcode import NetCode, Places
 
 
 #: Activations whose inputs are drawn wider, because they throw about half of them away (K. He et al., 2015).
 RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "selu", "silu", "gelu", "softplus"})
 INITS = ("xavier", "he", "uniform")
 
-FORMAT, VERSION = "dagrad-net", 1
+Number = TypeVar("Number", bound=np.generic)
+
+FORMAT, VERSION = "dagrad-net", 2
 
 
 # Views. -----------------------------------------------------------------------------------------------------
@@ -89,12 +96,40 @@ class Link:
 
     @property
     def weight(self) -> float:
-        """The weight w_lj; may be set."""
+        """The weight w_lj; may be set, also for all that share it."""
         return float(self.net.weights[self.index])
 
     @weight.setter
     def weight(self, w: float) -> None:
-        self.net.weights[self.index] = _finite(w, f"weight of {self.source.name!r} -> {self.target.name!r}")
+        w = _finite(w, f"weight of {self.source.name!r} -> {self.target.name!r}")
+        self.net.weights[self.net._sharing(self.index)] = w
+
+    @property
+    def delay(self) -> int:
+        """How many time steps back the source is read."""
+        return int(self.net.delays[self.index])
+
+    @property
+    def gate(self) -> Neuron | None:
+        """The neuron whose phi multiplies the link; None without."""
+        gate = int(self.net.gates[self.index])
+        return None if gate < 0 else Neuron(self.net, gate)
+
+    @property
+    def share(self) -> str | None:
+        """The name of the weight that it has in common with others; None without."""
+        group = int(self.net.shares[self.index])
+        return None if group < 0 else self.net._share_names[group]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the weight is a parameter, not a constant; may be set, also for all that share it."""
+        return bool(self.net.trainable[self.index])
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        self.net._trainable[self.net._sharing(self.index)] = bool(trainable)
+        self.net._layout = None
 
     @property
     def gradient(self) -> float | None:
@@ -110,7 +145,9 @@ class Link:
 
     def __repr__(self) -> str:
         tail = "" if self.gradient is None else f", gradient {self.gradient:.6g}"
-        return f"<link {self.source.name} -> {self.target.name}: weight {self.weight:.6g}{tail}>"
+        facts = f", delay {self.delay}" * (self.delay > 0)
+        facts += "" if self.gate is None else f", gate {self.gate.name}"
+        return f"<link {self.source.name} -> {self.target.name}: weight {self.weight:.6g}{facts}{tail}>"
 
 
 @dataclass(slots=True, repr=False, eq=False)
@@ -142,7 +179,7 @@ class Neuron:
 
     @property
     def a(self) -> Any:
-        """The pre-activation a_l (3) of the last forward: a float for one sample, else an array [N]."""
+        """The pre-activation a_l (3) of the last forward: a float, [N] for a batch; over time [T] or [N, T]."""
         return self.net._shown(self.net.a, self.index)
 
     @property
@@ -165,6 +202,38 @@ class Neuron:
         self._refuse_input("activation")
         self.net._activations[self.index] = find_activation(given)
         self.net._changed()
+
+    @property
+    def aggregation(self) -> str:
+        """What is done with the weighted sources, a name of `netgraph.AGGREGATIONS`; may be set."""
+        return self.net._aggregation.get(self.index, "sum")
+
+    @aggregation.setter
+    def aggregation(self, given: str) -> None:
+        self._refuse_input("aggregation")
+        self.net._aggregate(self.index, _aggregation(given))
+        self.net._changed()
+
+    @property
+    def response(self) -> float:
+        """The factor on the aggregated sources; may be set."""
+        return float(self.net.response[self.index])
+
+    @response.setter
+    def response(self, factor: float) -> None:
+        self._refuse_input("response")
+        self.net._settle_units()
+        self.net._response[self.index] = _finite(factor, f"response of {self.name!r}")
+        self.net._changed()
+
+    @property
+    def initial(self) -> float:
+        """phi before the first time step, which delayed links read; may be set."""
+        return float(self.net.initial[self.index])
+
+    @initial.setter
+    def initial(self, phi: float) -> None:
+        self.net.initial[self.index] = _finite(phi, f"initial of {self.name!r}")
 
     @property
     def bias(self) -> float:
@@ -220,16 +289,19 @@ class Neuron:
     def __repr__(self) -> str:
         kind = "input" if self.is_input else "output" if self.is_output else "neuron"
         facts = [] if self.activation is None else [self.activation.name, f"bias {self.bias:.6g}"]
+        facts += [self.aggregation] if self.aggregation != "sum" else []
         for label in ("a", "phi", "delta"):
             x = getattr(self, label)
             if x is not None and (label != "a" or not self.is_input):
-                facts.append(f"{label} {x:.6g}" if isinstance(x, float) else f"{label} of {len(x)} samples")
+                facts.append(f"{label} {x:.6g}" if isinstance(x, float) else f"{label} of {self.net._extent(x)}")
         return f"<{kind} {self.name}: {', '.join(facts)}>" if facts else f"<{kind} {self.name}>"
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """A net written out as a graph of `Value`s for one sample; see `Net.to_values`.
+
+    Of a net with delays, inputs, a, phi and outputs are lists of such lists, one per time step.
 
     Attributes:
         inputs: a Value per input.
@@ -240,15 +312,17 @@ class Expansion:
         phi: a Value per neuron, the output.
         outputs: the phi of the output neurons.
         loss: the loss, or None when no target was given.
+        initial: a Value per unit, phi before the first time step.
     """
 
-    inputs: list[Value]
+    inputs: list[Any]
     weights: list[Value]
     biases: list[Value | None]
-    a: list[Value]
-    phi: list[Value]
-    outputs: list[Value]
+    a: list[Any]
+    phi: list[Any]
+    outputs: list[Any]
     loss: Value | None
+    initial: list[Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,22 +336,55 @@ class Objective:
     Args:
         net: the net.
         loss: a name of `autograd.learn.LOSSES` or a formula ``loss(phi, y)``.
+        options: `at`, `truncate`, `dtype` and `threads`, as for `Net.loss_and_gradient`.
     """
 
     net: Net
     loss: Any = "mse"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, vector: ArrayLike, rows: tuple[ArrayLike, ArrayLike]) -> tuple[float, Floats]:
-        """Return the mean loss over the rows (X, Y) and its gradient, both at the parameters in `vector`."""
-        x, y = rows
-        return self.net.loss_and_gradient(x, y, self.loss, parameters=vector)
+    def __post_init__(self) -> None:
+        from autograd.learn import find_loss
+
+        object.__setattr__(self, "loss", find_loss(self.loss))  # one object: its formula is read once
+
+    def __call__(self, vector: ArrayLike, rows: Sequence[Any]) -> tuple[float, Floats]:
+        """Return the mean loss and its gradient, both at the parameters in `vector`.
+
+        Args:
+            vector: the parameters.
+            rows: (X, Y), or (X, Y, lengths) for sequences that differ in length.
+        """
+        if not isinstance(rows, tuple | list) or len(rows) not in (2, 3):
+            raise ValueError("the rows of an objective are (X, Y), or (X, Y, lengths) for sequences of many lengths")
+        x, y, *lengths = rows
+        options = {**self.options, "lengths": lengths[0]} if lengths else self.options
+        return self.net.loss_and_gradient(x, y, self.loss, parameters=vector, **options)
+
+    def prepare(self, rows: Sequence[Any]) -> Callable[[ArrayLike], tuple[float, Floats]]:
+        """Return the objective on certain rows as a function of the parameters alone, for many calls.
+
+        All checks are done here, once, so that a call takes a few microseconds beside the net itself. The data must
+        stay as they are; what is no parameter, frozen weights say, is read here and not again.
+
+        Args:
+            rows: (X, Y), or (X, Y, lengths).
+
+        >>> net = Net.layered([2, 3, 1])
+        >>> f = net.objective().prepare(([[0.0, 1.0]], [1.0]))
+        >>> value, gradient = f(net.parameters)
+        """
+        if not isinstance(rows, tuple | list) or len(rows) not in (2, 3):
+            raise ValueError("the rows of an objective are (X, Y), or (X, Y, lengths) for sequences of many lengths")
+        x, y, *lengths = rows
+        return self.net._prepared(x, y, self.loss, lengths[0] if lengths else None, self.options)
 
 
 # The net. ---------------------------------------------------------------------------------------------------
 
 
 class Net:
-    """A net of neurons of any acyclic shape.
+    """A net of neurons of any shape; only a cycle within one time step is refused.
 
     Build it neuron by neuron in any order (`input`, `neuron`, `link`, `output`), from a list of links
     (`from_edges`), in layers (`layered`) or at random (`random`). Then `forward` computes every neuron's a
@@ -310,32 +417,55 @@ class Net:
         self._activations: list[Activation | None] = []
         self._inputs: list[int] = []
         self._output_names: list[str] = []
+        self._aggregation: dict[int, str] = {}  # of the neurons that do not just sum
+        # Per unit.
         self._biases: Floats = np.empty(0)
+        self._response: Floats = np.empty(0)
+        self._initial: Floats = np.empty(0)
+        self._bias_trainable: Bools = np.empty(0, bool)
+        self._initial_learned: Bools = np.empty(0, bool)
+        # Per link; gates are positions or -1, shares positions in the names or -1.
         self._source: Ints = np.empty(0, np.intp)
         self._target: Ints = np.empty(0, np.intp)
         self._weights: Floats = np.empty(0)
+        self._delay: Ints = np.empty(0, np.intp)
+        self._gate: Ints = np.empty(0, np.intp)
+        self._share: Ints = np.empty(0, np.intp)
+        self._trainable: Bools = np.empty(0, bool)
+        self._share_names: list[str] = []
+        self._live: Floats | None = None  # phi of the last D steps of `step`, [N, D, n]
         # What was added since the arrays were made; `_settle` moves it there.
-        self._new_biases: list[float] = []
-        self._new_links: list[tuple[str, str, float | None]] = []
+        self._new_units: list[tuple[float, float, float, bool]] = []  # bias, response, initial, trainable
+        self._new_links: list[_NewLink] = []
         self._changed()
 
     def _changed(self) -> None:
-        """Forget what followed from the structure: the plan, and what the last forward and sweep left."""
-        self._plan: Plan | None = None
+        """Forget what followed from the structure, and what the last forward and sweep left."""
+        self._graph: Graph | None = None
+        self._passes: Sweep | None = None
+        self._layout: _Layout | None = None
+        self._native: NetCode | None = None
+        self._native_of: _Layout | None = None
         self._forget()
+        self.reset()
 
     def _forget(self) -> None:
-        #: Pre-activations a [n, N] and outputs phi [n, N] of the last `forward`; None before one.
+        #: Pre-activations a and outputs phi of the last `forward`, [n, N] or, of a net with delays, [n, N, T];
+        #: None before one.
         self.a: Floats | None = None
         self.phi: Floats | None = None
-        #: dL^(i)/da per neuron and sample [n, N] of the last `sweep` (an input's is dL^(i)/dx); None before.
+        #: dL^(i)/da per neuron and sample, shaped as a, of the last `sweep` (an input's is dL^(i)/dx); None before.
         self.delta: Floats | None = None
+        #: dL^(i)/dphi of the outputs by the loss itself, [q, N] or [q, N, T]; None before a sweep.
+        self.output_slopes: Floats | None = None
         #: Gradient of the mean loss by the weights [E] and by the biases [n], and the loss; None before.
         self.weight_gradient: Floats | None = None
         self.bias_gradient: Floats | None = None
+        #: Gradient by the states before the first time step [n]; None before a sweep.
+        self.initial_gradient: Floats | None = None
         self.loss: float | None = None
         self._one_sample = False
-        self._forward_at: tuple[Floats, Floats] | None = None
+        self._forwarded: _Forwarded | None = None
 
     # Building. ----------------------------------------------------------------------------------------------
 
@@ -348,7 +478,7 @@ class Net:
         Raises:
             ValueError: if the name is taken.
         """
-        i = self._add(name, None, 0.0)
+        i = self._add(name, None)
         self._inputs.append(i)
         return Neuron(self, i)
 
@@ -359,6 +489,11 @@ class Net:
         sources: Mapping[str, float] | Iterable[str] = (),
         bias: float = 0.0,
         output: bool = False,
+        *,
+        aggregation: str = "sum",
+        response: float = 1.0,
+        initial: float = 0.0,
+        trainable: bool = True,
     ) -> Neuron:
         """Add a neuron.
 
@@ -369,9 +504,15 @@ class Net:
                 weights are drawn (see `Net`). They may be made later.
             bias: b.
             output: whether the loss sees it; the same as ``net.output(name)`` afterwards.
+            aggregation: what is done with the w_j phi_j: "sum", "mean", "product", "max", "min" or "maxabs" (the one
+                of the largest magnitude, with its sign). Then a = bias + response * aggregation, as in NEAT. A neuron
+                without links has a = bias whatever its aggregation.
+            response: a constant factor.
+            initial: phi before the first time step, which delayed links read then.
+            trainable: whether the bias is a parameter, not a constant.
 
         Raises:
-            ValueError: if the name is taken, or the activation is unknown.
+            ValueError: if the name is taken, or the activation or aggregation is unknown.
         """
         sigma = find_activation(activation)
         if isinstance(sources, str):
@@ -385,30 +526,80 @@ class Net:
             _name(s)
             if w is not None:
                 _finite(w, f"weight of {s!r} -> {name!r}")
+        aggregation = _aggregation(aggregation)
         if output:
             self._new_outputs([name])
-        i = self._add(name, sigma, _finite(bias, f"bias of {name!r}"))
+        bias, response = _finite(bias, f"bias of {name!r}"), _finite(response, f"response of {name!r}")
+        initial = _finite(initial, f"initial of {name!r}")
+        i = self._add(name, sigma, bias, response, initial, trainable)
+        self._aggregate(i, aggregation)
         for s, w in links:
             self.link(s, name, w)
         if output:
             self.output(name)
         return Neuron(self, i)
 
-    def link(self, source: str, target: str, weight: float | None = None) -> None:
+    def link(
+        self,
+        source: str,
+        target: str,
+        weight: float | None = None,
+        *,
+        delay: int = 0,
+        gate: str | None = None,
+        trainable: bool = True,
+        share: str | None = None,
+    ) -> None:
         """Add a link; a second one between the same neurons is a parallel link, with a weight of its own.
 
         Args:
             source: name of the neuron or input that it leads from; may be made later.
             target: name of the neuron that it leads to; may be made later.
-            weight: the weight; None draws it (see `Net`).
+            weight: the weight; None draws it (see `Net`), or takes that of the links that share it.
+            delay: how many time steps back the source is read. Cycles are nets over time if a link of theirs has one.
+            gate: name of a neuron or input whose phi, at the time of the target, multiplies the link:
+                w * phi_source(t - delay) * phi_gate(t). It may be made later.
+            trainable: whether the weight is a parameter, not a constant.
+            share: a name; all links with this name have one weight, which is one parameter.
+
+        Raises:
+            ValueError: if the link leads to an input, the delay is negative, or links that share a weight are given
+                several, or are constants in part.
         """
         source, target = _name(source), _name(target)
         if weight is not None:
             weight = _finite(weight, f"weight of {source!r} -> {target!r}")
+        delay = as_count(delay, f"the delay of {source!r} -> {target!r}", least=0)
         if target in self._index and self._activations[self._index[target]] is None:
             raise ValueError(_into_input(source, target))
-        self._new_links.append((source, target, weight))
+        new = _NewLink(source, target, weight, delay, None if gate is None else _name(gate), bool(trainable), share)
+        if share is not None:
+            new = self._join(new, share)
+        self._new_links.append(new)
         self._changed()
+
+    def _join(self, new: _NewLink, share: str) -> _NewLink:
+        """Return the new link with the weight of those that share it, after checking that they agree."""
+        if not isinstance(share, str) or not share:
+            raise TypeError(f"share is the name of a weight that links have in common, got {share!r}")
+        waiting = [link for link in self._new_links if link.share == share]
+        known = [link.weight for link in waiting if link.weight is not None]
+        flags = [link.trainable for link in waiting]
+        if share in self._share_names:
+            settled = np.flatnonzero(self._share == self._share_names.index(share))[:1]
+            known, flags = self._weights[settled].tolist() or known, self._trainable[settled].tolist() or flags
+        for trainable in flags:
+            if trainable != new.trainable:
+                raise ValueError(
+                    f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is "
+                    f"{'trainable' if trainable else 'a constant'}; give trainable={trainable} here too"
+                )
+        if known and new.weight not in (None, known[0]):
+            raise ValueError(
+                f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is {known[0]!r}, but is "
+                f"given {new.weight!r}; leave out the weight, or set it for all: net.links[e].weight = {new.weight!r}"
+            )
+        return new._replace(weight=known[0]) if known else new
 
     def unlink(self, source: str, target: str, which: int | None = None) -> None:
         """Remove the link between two neurons.
@@ -418,10 +609,117 @@ class Net:
             target: name of the neuron it leads to.
             which: which of several parallel links, counted from 0.
         """
+        kept = np.ones(len(self.source), bool)
+        kept[self._link(source, target, which)] = False
+        self._keep_links(kept)
+
+    def relink(
+        self, source: str, target: str, which: int | None = None, *, to: str | None = None, of: str | None = None
+    ) -> None:
+        """Let a link lead elsewhere, with its weight and all else that it has.
+
+        Args:
+            source: name of the neuron it leads from.
+            target: name of the neuron it leads to.
+            which: which of several parallel links, counted from 0.
+            to: name of the neuron that it shall lead to.
+            of: name of the neuron or input that it shall lead from.
+        """
         e = self._link(source, target, which)
-        self._source, self._target = np.delete(self._source, e), np.delete(self._target, e)
-        self._weights = np.delete(self._weights, e)
+        s, t = self._find(source if of is None else of), self._find(target if to is None else to)
+        if self._activations[t] is None:
+            raise ValueError(_into_input(self._names[s], self._names[t]))
+        self._source[e], self._target[e] = s, t
         self._changed()
+
+    def remove(self, *names: str) -> None:
+        """Remove neurons or inputs with all links that lead to them, lead from them, or have them as gates.
+
+        All other parameters stay as they are. What no longer reaches the loss is listed by `unreachable`.
+
+        Args:
+            names: their names.
+        """
+        self._settle()
+        gone = np.zeros(len(self), bool)
+        gone[[self._find(name) for name in names]] = True
+        self._keep_links(~(gone[self._source] | gone[self._target] | (self._gate >= 0) & gone[self._gate]))
+        place = np.cumsum(~gone) - 1
+        self._source, self._target = place[self._source], place[self._target]
+        self._gate = np.where(self._gate < 0, -1, place[self._gate]) if len(self._gate) else self._gate
+        self._inputs = [int(place[i]) for i in self._inputs if not gone[i]]
+        self._aggregation = {int(place[i]): how for i, how in self._aggregation.items() if not gone[i]}
+        self._output_names = [name for name in self._output_names if not gone[self._find(name)]]
+        self._names = [name for name, g in zip(self._names, gone.tolist(), strict=True) if not g]
+        self._activations = [sigma for sigma, g in zip(self._activations, gone.tolist(), strict=True) if not g]
+        self._index = {name: i for i, name in enumerate(self._names)}
+        for array in ("_biases", "_response", "_initial", "_bias_trainable", "_initial_learned"):
+            setattr(self, array, getattr(self, array)[~gone])
+        self._changed()
+
+    def prune(self, *names: str, below: float | None = None) -> int:
+        """Remove weak links, or neurons.
+
+        Args:
+            names: with `below`, the neurons whose links are looked at, default all; without it, neurons to `remove`.
+            below: links whose weight is smaller in magnitude are removed.
+
+        Returns:
+            How many links were removed.
+        """
+        links = len(self.source)
+        if below is None:
+            if not names:
+                raise ValueError("prune needs below=, a least magnitude of weights, or names of neurons to remove")
+            self.remove(*names)
+        else:
+            weak = np.abs(self._weights) < _finite(below, "below")
+            if names:
+                weak &= np.isin(self._target, [self._find(name) for name in names])
+            self._keep_links(~weak)
+        return links - len(self._source)
+
+    def _keep_links(self, kept: Bools) -> None:
+        for array in ("_source", "_target", "_weights", "_delay", "_gate", "_share", "_trainable"):
+            setattr(self, array, getattr(self, array)[kept])
+        self._changed()
+
+    def freeze(self, *names: str) -> None:
+        """Make the weights of the links into these neurons, and their biases, constants.
+
+        A weight that is shared becomes a constant everywhere. The state before the first step, if `learn_initial` made
+        it a parameter, stays one.
+
+        Args:
+            names: names of neurons.
+        """
+        self._set_trainable(names, False)
+
+    def unfreeze(self, *names: str) -> None:
+        """Make the weights of the links into these neurons, and their biases, parameters again; see `freeze`."""
+        self._set_trainable(names, True)
+
+    def _set_trainable(self, names: Iterable[str], trainable: bool) -> None:
+        units = [self._find(name) for name in names]
+        for i in units:
+            Neuron(self, i)._refuse_input("weights and no bias")
+        self._settle()
+        links = np.isin(self._target, units)
+        self._trainable[links | np.isin(self._share, self._share[links & (self._share >= 0)])] = trainable
+        self._bias_trainable[units] = trainable
+        self._layout = None
+
+    def learn_initial(self, *names: str, learned: bool = True) -> None:
+        """Make the states of units before the first time step parameters, or (learned=False) constants again.
+
+        Args:
+            names: names of neurons or inputs.
+            learned: whether they are parameters.
+        """
+        units = [self._find(name) for name in names]
+        self._settle_units()
+        self._initial_learned[units] = learned
+        self._layout = None
 
     def output(self, *names: str) -> None:
         """Declare neurons as outputs, which the loss sees, in this order; an output may also feed others.
@@ -443,7 +741,15 @@ class Net:
             new.append(name)
         return new
 
-    def _add(self, name: str, sigma: Activation | None, bias: float) -> int:
+    def _add(
+        self,
+        name: str,
+        sigma: Activation | None,
+        bias: float = 0.0,
+        response: float = 1.0,
+        initial: float = 0.0,
+        trainable: bool = True,
+    ) -> int:
         name = _name(name)
         if name in self._index:
             raise ValueError(
@@ -453,33 +759,64 @@ class Net:
         self._index[name] = i = len(self._names)
         self._names.append(name)
         self._activations.append(sigma)
-        self._new_biases.append(bias)
+        self._new_units.append((bias, response, initial, bool(trainable)))
         self._changed()
         return i
 
+    def _aggregate(self, i: int, aggregation: str) -> None:
+        if aggregation == "sum":
+            self._aggregation.pop(i, None)
+        else:
+            self._aggregation[i] = aggregation
+
+    def _settle_units(self) -> None:
+        """Move the units that were added into the arrays."""
+        if self._new_units:
+            biases, response, initial, trainable = zip(*self._new_units, strict=True)
+            self._append_units(np.array(biases), np.array(response), np.array(initial), np.array(trainable))
+            self._new_units = []
+
+    def _append_units(self, biases: Floats, response: Floats, initial: Floats, trainable: Bools) -> None:
+        self._biases = np.concatenate([self._biases, biases])
+        self._response = np.concatenate([self._response, response])
+        self._initial = np.concatenate([self._initial, initial])
+        self._bias_trainable = np.concatenate([self._bias_trainable, trainable])
+        self._initial_learned = np.concatenate([self._initial_learned, np.zeros(len(biases), bool)])
+
     def _settle(self) -> None:
         """Move what was added into the arrays, now that names should be known, and draw missing weights."""
-        if self._new_biases:
-            self._biases = np.concatenate([self._biases, self._new_biases])
-            self._new_biases = []
+        self._settle_units()
         if not self._new_links:
             return
-        for s, t, _ in self._new_links:
-            for name in (s, t):
+        for link in self._new_links:
+            s, t = link.source, link.target
+            for name in (s, t) if link.gate is None else (s, t, link.gate):
                 if name not in self._index:
+                    what = "gate of the link" if name not in (s, t) else "link"
                     raise ValueError(
-                        f"the link {s!r} -> {t!r} names {name!r}, which does not exist"
+                        f"the {what} {s!r} -> {t!r} names {name!r}, which does not exist"
                         f"{did_you_mean(name, self._names)}; make it with net.neuron({name!r}, ...)"
                     )
             if self._activations[self._index[t]] is None:
                 raise ValueError(_into_input(s, t))
-        source = np.array([self._index[s] for s, _, _ in self._new_links], np.intp)
-        target = np.array([self._index[t] for _, t, _ in self._new_links], np.intp)
-        weights = np.array([math.nan if w is None else w for _, _, w in self._new_links])
-        self._append_links(source, target, weights)
+        new, index = self._new_links, self._index
+        groups = {name: i for i, name in enumerate(self._share_names)}
+        share = [-1 if link.share is None else groups.setdefault(link.share, len(groups)) for link in new]
+        self._share_names = list(groups)
+        self._append_links(
+            np.array([index[link.source] for link in new], np.intp),
+            np.array([index[link.target] for link in new], np.intp),
+            np.array([math.nan if link.weight is None else link.weight for link in new]),
+            np.array([link.delay for link in new], np.intp),
+            np.array([-1 if link.gate is None else index[link.gate] for link in new], np.intp),
+            np.array(share, np.intp),
+            np.array([link.trainable for link in new], bool),
+        )
         self._new_links = []
 
-    def _append_links(self, source: Ints, target: Ints, weights: Floats) -> None:
+    def _append_links(
+        self, source: Ints, target: Ints, weights: Floats, delay: Ints, gate: Ints, share: Ints, trainable: Bools
+    ) -> None:
         """Append links given by positions; a weight nan is drawn, for the fan-in that the net then has."""
         self._source = np.concatenate([self._source, source])
         self._target = np.concatenate([self._target, target])
@@ -488,7 +825,19 @@ class Net:
             s, t = source[missing], target[missing]
             weights = weights.copy()
             weights[missing] = self._draw(s, t)
+        for group in np.unique(share[share >= 0]):  # the first that is given counts, else the first that was drawn
+            sharing = np.flatnonzero(share == group)
+            weights[sharing] = weights[sharing[np.argmin(missing[sharing])]]
         self._weights = np.concatenate([self._weights, weights])
+        self._delay = np.concatenate([self._delay, delay])
+        self._gate = np.concatenate([self._gate, gate])
+        self._share = np.concatenate([self._share, share])
+        self._trainable = np.concatenate([self._trainable, trainable])
+
+    def _sharing(self, e: int) -> Ints:
+        """Return the positions of the links with the weight of link e."""
+        group = self.shares[e]
+        return np.array([e]) if group < 0 else np.flatnonzero(self._share == group)
 
     def _draw(self, source: Ints, target: Ints) -> Floats:
         """Draw weights for links of the net; see `Net` for what `init` means."""
@@ -520,6 +869,9 @@ class Net:
         weights: ArrayLike | None = None,
         biases: Any = 0.0,
         names: Sequence[str] | None = None,
+        delays: ArrayLike | None = None,
+        gates: Sequence[Any] | NDArray[Any] | None = None,
+        trainable: ArrayLike | None = None,
         init: Any = None,
         seed: Any = 0,
     ) -> Net:
@@ -537,6 +889,10 @@ class Net:
             weights: [E], for edges that have none; drawn if None.
             biases: one number, a mapping of names to numbers (else 0), or a list with one per unit.
             names: for an array of edges, the names by position; default "0", "1", ...
+            delays: [E] how many time steps back each link reads its source; None is 0. Of `delays`, `gates` and
+                `trainable` see `link`.
+            gates: [E] names (positions, for an array of edges) of the links' gates, None (-1) where there is none.
+            trainable: [E] whether each weight is a parameter; None is all.
             init: see `Net`.
             seed: see `Net`.
 
@@ -572,10 +928,30 @@ class Net:
         )
         net._output_names = [all_names[i] for i in out]
         net._activations = _spread_activations(activations, output_activation, net._index, is_input, out)
-        net._biases = _spread_biases(biases, net._index, is_input)
-        net._append_links(source, target, own)
-        _ = net.plan  # finds cycles
+        net._append_units(_spread_biases(biases, net._index, is_input), np.ones(n), np.zeros(n), np.ones(n, bool))
+        links = len(source)
+        net._append_links(
+            source,
+            target,
+            own,
+            np.zeros(links, np.intp) if delays is None else _delays(delays, links),
+            np.full(links, -1, np.intp) if gates is None else net._gates_of(gates, links, positions),
+            np.full(links, -1, np.intp),
+            np.ones(links, bool) if trainable is None else _flags(trainable, links),
+        )
+        _ = net.graph  # finds cycles
         return net
+
+    def _gates_of(self, gates: Iterable[Any], links: int, positions: bool) -> Ints:
+        """Return the positions of the gates of `from_edges`, -1 where there is none."""
+        given = gates.tolist() if isinstance(gates, np.ndarray) else list(gates)
+        if len(given) != links:
+            raise ValueError(f"gates lists {len(given)} for {links} edges; give one per edge, None where there is none")
+        result = np.full(links, -1, np.intp)
+        for e, gate in enumerate(given):
+            if gate is not None and not (positions and isinstance(gate, numbers.Integral) and gate == -1):
+                (result[e],) = self._places([gate], "gate", positions)
+        return result
 
     def _places(self, given: Iterable[Any], what: str, positions: bool) -> list[int]:
         """Return the positions of inputs or outputs given by name, or (for an array of edges) by position."""
@@ -776,6 +1152,52 @@ class Net:
         self.biases[:] = given
 
     @property
+    def initial(self) -> Floats:
+        """phi of the units before the first time step [n]; ``net.initial[i] = phi``, ``net.initial = array`` set it."""
+        self._settle_units()
+        return self._initial
+
+    @initial.setter
+    def initial(self, given: ArrayLike) -> None:
+        self.initial[:] = _vector(given, len(self), "initial", "one per unit")
+
+    @property
+    def response(self) -> Floats:
+        """The factor on the aggregated sources of every neuron [n]; set it by ``net[name].response``."""
+        self._settle_units()
+        return _read_only(self._response)
+
+    @property
+    def delays(self) -> Ints:
+        """How many time steps back each link reads its source [E]."""
+        self._settle()
+        return _read_only(self._delay)
+
+    @property
+    def gates(self) -> Ints:
+        """Positions of the neurons whose phi multiplies the links [E], -1 where there is none."""
+        self._settle()
+        return _read_only(self._gate)
+
+    @property
+    def shares(self) -> Ints:
+        """Which links share a weight [E]: those with one number; -1 where a link has its own."""
+        self._settle()
+        return _read_only(self._share)
+
+    @property
+    def trainable(self) -> Bools:
+        """Whether each weight is a parameter [E]; see `freeze`, or set it by a link."""
+        self._settle()
+        return _read_only(self._trainable)
+
+    @property
+    def aggregations(self) -> list[str]:
+        """The aggregation of each unit, "" for an input."""
+        of = self._aggregation
+        return ["" if sigma is None else of.get(i, "sum") for i, sigma in enumerate(self._activations)]
+
+    @property
     def activations(self) -> list[Activation | None]:
         """The activation of each unit, None for an input."""
         return self._activations
@@ -787,8 +1209,13 @@ class Net:
 
     @property
     def level(self) -> Ints:
-        """Per unit [n] the length of the longest path to it: 0 at inputs, at least 1 at neurons."""
-        return self.plan.level
+        """Per unit [n] the longest path to it without delays: 0 at inputs, at least 1 at neurons."""
+        return self.graph.level[: len(self)]
+
+    @property
+    def max_delay(self) -> int:
+        """D, the longest delay of a link; 0 for a net without delays."""
+        return self.graph.max_delay
 
     @property
     def depth(self) -> int:
@@ -802,18 +1229,36 @@ class Net:
         return np.split(order, np.cumsum(np.bincount(self.level))[:-1])
 
     @property
-    def plan(self) -> Plan:
-        """The order of evaluation; made when first needed and again after a change of the structure.
+    def graph(self) -> Graph:
+        """The net as the sweep sees it; made when first needed and again after a change of the structure.
 
         Raises:
-            ValueError: if the links form a cycle, naming its neurons.
+            ValueError: if links without delay and gates form a cycle, naming its neurons.
         """
-        if self._plan is None:
+        if self._graph is None:
             self._settle()
-            self._plan = make_plan(
-                self._source, self._target, self.inputs, self.outputs, self._activations, self._names
+            self._graph = make_graph(
+                self._names,
+                self._activations,
+                self.inputs,
+                self.outputs,
+                self._source,
+                self._target,
+                self._delay if self._delay.any() else None,
+                self._gate if (self._gate >= 0).any() else None,
+                self._aggregation,
+                self._response,
             )
-        return self._plan
+        return self._graph
+
+    @property
+    def unreachable(self) -> list[str]:
+        """Names of the neurons from which no path leads to an output: their gradient is 0."""
+        return [
+            name
+            for name, reaches, sigma in zip(self._names, self.graph.reaches.tolist(), self._activations, strict=False)
+            if sigma is not None and not reaches
+        ]
 
     @property
     def neurons(self) -> list[Neuron]:
@@ -885,173 +1330,429 @@ class Net:
 
     def set_weight(self, source: str, target: str, weight: float, which: int | None = None) -> None:
         """Set the weight of the link from source to target; see `weight` for the arguments."""
-        e = self._link(source, target, which)
-        self._weights[e] = _finite(weight, f"weight of {source!r} -> {target!r}")
+        Link(self, self._link(source, target, which)).weight = weight
 
     # Evaluation. --------------------------------------------------------------------------------------------
 
-    def forward(self, x: ArrayLike) -> Floats:
+    def forward(self, x: ArrayLike, *, lengths: ArrayLike | None = None, state: ArrayLike | None = None) -> Floats:
         """Compute every neuron's a and phi, (3) and (4), and keep them to look at and for `sweep`.
 
-        It keeps 2 numbers per neuron and sample; `predict` keeps none.
+        It keeps 2 numbers per neuron, sample and time step; `predict` keeps none.
 
         Args:
-            x: one sample [p], or a batch with a sample per row [N, p].
+            x: one sample [p], or a batch with a sample per row [N, p]. Of a net with delays one sequence [T, p], or a
+                batch of them [N, T, p].
+            lengths: [N] how many steps of each sequence count; default all. What comes after is computed all the same.
+            state: phi of all units in the steps before the first, the oldest first: [D, n], or [N, D, n] for a batch,
+                where D is the longest delay. It takes the place of the neurons' `initial`. See `last_state`.
 
         Returns:
-            The outputs: [q] for one sample, [N, q] for a batch.
+            The outputs: [q] for one sample, [N, q] for a batch; of a net with delays [T, q] and [N, T, q].
 
         Raises:
             ValueError: for wrong shapes and for data that is not finite, naming row and input.
+            MemoryError: if the states are larger than the machine's memory.
         """
-        rows, one = self._samples(x)
-        plan = self._evaluable()
+        data = self._data(x, lengths, state)
+        passes, at = self._evaluable(), self._current()
+        samples, steps, _ = data.x.shape
+        _refuse_too_large(
+            2 * passes.graph.size * samples * (steps + passes.graph.max_delay),
+            "forward keeps a and phi of every unit, sample and step",
+            "give it fewer samples at a time; predict and loss_and_gradient take any number of them",
+        )
         self._forget()
-        a, phi = np.empty((len(self), len(rows))), np.empty((len(self), len(rows)))
-        work = Work(plan, self.weights, self.biases, block_size(len(self), len(rows)))
-        for block in blocks(len(rows), work.size):
-            state = work.state(block.stop - block.start)
-            forward_pass(plan, work, rows[block].T, state)
-            a[:, block], phi[:, block] = state.a, state.phi[:-1]
-        self.a, self.phi, self._one_sample = a, phi, one
-        self._forward_at = (self.weights.copy(), self.biases.copy())
-        return phi[plan.outputs, 0] if one else phi[plan.outputs].T.copy()
+        before = passes.frames(at.initial, samples, data.state)
+        kept = passes.forward(at, data.x.transpose(1, 2, 0), before)
+        at = Parameters(*(part.copy() for part in at))
+        self._forwarded = _Forwarded(at, kept, data.lengths, data.state is not None)
+        self.a, self.phi = self._by_unit(kept.a), self._by_unit(kept.phi[passes.graph.max_delay :])
+        self._one_sample = data.one
+        return self._shaped(kept.phi[passes.graph.max_delay :, passes.graph.outputs].transpose(2, 0, 1), data.one)
 
-    def sweep(self, y: ArrayLike, loss: Any = "mse") -> float:
+    def sweep(
+        self,
+        y: ArrayLike,
+        loss: Any = "mse",
+        *,
+        lengths: ArrayLike | None = None,
+        at: str | None = None,
+        truncate: int | None = None,
+    ) -> float:
         """Sweep back from the loss: every delta, (5) and (7), and the gradient of the mean loss (2).
 
-        Afterwards `delta`, `weight_gradient`, `bias_gradient` and `loss` are there to look at.
+        Afterwards `delta`, `weight_gradient`, `bias_gradient`, `initial_gradient` and `loss` are there to look at.
 
         Args:
             y: targets for the samples of the last `forward`: [q] or [N, q] (q = 1: also [N]; class labels:
-                see `autograd.learn.softmax_cross_entropy`).
+                see `autograd.learn.softmax_cross_entropy`). For sequences one per time step, [T, q] or [N, T, q], or
+                one for the last step, [q] or [N, q].
             loss: a name of `autograd.learn.LOSSES` or a formula ``loss(phi, y)`` of the outputs and the
                 targets.
+            lengths: [N] how many steps of each sequence count; default those given to `forward`.
+            at: "all" or "last": the steps that the loss sees; default by the shape of Y.
+            truncate: let no gradient pass from one window of so many steps to the one before (truncated
+                back-propagation through time); None passes it through all steps.
 
         Returns:
-            The mean loss L over the samples.
+            The mean loss L over the samples; with a loss at every step, over all steps that count.
 
         Raises:
             RuntimeError: if there was no forward, or the parameters changed since.
             ValueError: for wrong shapes and for targets that are not finite.
         """
-        from autograd.learn import find_loss
-
-        if self.a is None or self.phi is None or self._forward_at is None:
+        if self._forwarded is None:
             raise RuntimeError(
                 "sweep needs the a and phi of a forward pass of the net as it is; call net.forward(X) "
                 "first, or net.loss_and_gradient(X, Y) which does both"
             )
-        weights, biases = self._forward_at
-        if not (np.array_equal(weights, self.weights, True) and np.array_equal(biases, self.biases, True)):
+        done, passes = self._forwarded, self._evaluable()
+        if not all(np.array_equal(x, y, True) for x, y in zip(done.at, self._current(), strict=True)):
             raise RuntimeError(
                 "the weights or biases changed since net.forward(X), so its a and phi no longer belong "
                 "to them; call net.forward(X) again, then sweep"
             )
-        formula, plan, samples = find_loss(loss), self.plan, self.a.shape[1]
-        targets = formula.targets(y, samples, len(plan.outputs))
-        delta, total = np.empty_like(self.a), 0.0
-        work = Work(plan, weights, biases, block_size(len(self), samples))
-        for block in blocks(samples, work.size):
-            state = work.state(block.stop - block.start)
-            state.a[:], state.phi[:-1] = self.a[:, block], self.phi[:, block]
-            losses, seeds = formula.value_and_slopes(state.phi[plan.outputs], targets[:, block])
-            delta_sweep(plan, work, seeds, state)
-            input_deltas(plan, work, state)
-            delta[:, block] = state.delta[:-1]
-            total += float(losses.sum())
-        self.delta, self.loss = delta, total / samples
-        self.weight_gradient, self.bias_gradient = work.gradients(samples)
+        (steps, _, samples), back = done.state.a.shape, passes.graph.max_delay
+        self._refuse_without_delays("lengths", lengths)
+        counted = done.lengths if lengths is None else self._lengths(lengths, samples, steps)
+        seen = self._seen(y, loss, counted, at, steps, self._one_sample)
+        window = self._window(truncate, steps)
+        delta, total = np.empty_like(done.state.a), 0.0
+        sent = np.empty((steps, len(passes.graph.outputs), samples))
+        gradient = Parameters(*map(np.zeros_like, done.at))
+        for part in netsweep.slices(steps, window):
+            state = State(done.state.a[part], done.state.phi[part.start : part.stop + back])
+            losses, sent[part] = seen.part(slice(0, samples), part).losses(state.phi[back:, passes.graph.outputs])
+            within, add = passes.backward(done.at, state, sent[part])
+            delta[part], total = within[back:], total + losses
+            gradient = Parameters(
+                gradient.weights + add.weights,
+                gradient.biases + add.biases,
+                add.initial if part.start == 0 and not done.given_state else gradient.initial,
+            )
+        self.delta, self.output_slopes = self._by_unit(delta), self._by_unit(sent)
+        self.loss = total / len(seen.row)
+        self.weight_gradient, self.bias_gradient, self.initial_gradient = (x / len(seen.row) for x in gradient)
         return self.loss
 
-    def predict(self, x: ArrayLike, *, parameters: ArrayLike | None = None) -> Floats:
+    def predict(
+        self,
+        x: ArrayLike,
+        *,
+        parameters: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        at: str | None = None,
+        state: ArrayLike | None = None,
+        dtype: Any = np.float64,
+    ) -> Floats:
         """Return the outputs as `forward` does, keeping nothing: memory stays bounded for any N.
 
         Args:
-            x: samples [N, p], or one [p].
+            x: samples [N, p], or one [p]; of a net with delays sequences [N, T, p], or one [T, p].
             parameters: evaluate at this vector instead of the net's own.
+            lengths: [N] how many steps of each sequence count; what comes after is computed all the same.
+            at: "last" returns the outputs at the last step that counts alone, [N, q] or [q].
+            state: see `forward`.
+            dtype: float64, or float32, which is faster.
         """
-        rows, one = self._samples(x)
-        plan = self._evaluable()
-        weights, biases = (self.weights, self.biases) if parameters is None else self._split(parameters)
-        out = np.empty((len(rows), len(plan.outputs)))
-        work = Work(plan, weights, biases, block_size(len(self), len(rows)))
-        for block in blocks(len(rows), work.size):
-            state = work.state(block.stop - block.start)
-            forward_pass(plan, work, rows[block].T, state)
-            out[block] = state.phi[plan.outputs].T
-        return out[0] if one else out
+        data = self._data(x, lengths, state)
+        self._require_outputs()
+        self._check_at(at)
+        found = self._natively(lambda code: code.predict(
+            self._vector(parameters), self._fixed(code), data.x, state=data.state, dtype=_dtype(dtype)
+        ))  # fmt: skip
+        out: Floats = found
+        if found is None:
+            out = netsweep.predict(self._evaluable(), self._at(parameters), data.x, data.state)
+        if at == "last":
+            out = out[np.arange(len(out)), data.lengths - 1]
+            return out[0] if data.one else out
+        return self._shaped(out, data.one)
 
     def loss_and_gradient(
-        self, x: ArrayLike, y: ArrayLike, loss: Any = "mse", *, parameters: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        loss: Any = "mse",
+        *,
+        parameters: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        at: str | None = None,
+        truncate: int | None = None,
+        state: ArrayLike | None = None,
+        dtype: Any = np.float64,
+        threads: int | None = None,
     ) -> tuple[float, Floats]:
-        """Return the mean loss and its gradient by `parameters`, block by block of samples.
+        """Return the mean loss and its gradient by `parameters`, block by block of samples, as native code.
 
-        It keeps nothing and changes nothing that the net shows; memory stays bounded however many the
-        samples.
+        It keeps nothing and changes nothing that the net shows. The numbers are those of `forward` and `sweep`, added
+        in another order. Memory stays bounded however many the samples: every thread takes about three numbers per
+        unit, time step and sample of a block, which are 16 to 64. Where that were more than 256 MB, for long
+        sequences, the states are kept at some steps alone and computed again between them.
 
         Args:
-            x: samples [N, p], or one [p].
+            x: samples [N, p], or one [p]; of a net with delays sequences [N, T, p], or one [T, p].
             y: targets, as for `sweep`.
             loss: a name of `autograd.learn.LOSSES` or a formula ``loss(phi, y)``.
             parameters: evaluate at this vector instead of the net's own.
+            lengths: see `forward`.
+            at: see `sweep`.
+            truncate: see `sweep`; memory then stays bounded however long the sequences.
+            state: see `forward`.
+            dtype: float64; or float32, in which a net takes half the time. The gradient is added up in float64 then,
+                too, and returned in it.
+            threads: how many threads at most; None: one for every processor, if there is work for them. The result
+                does not depend on it.
 
         Returns:
-            The loss and the gradient [E + neurons], in the order of `parameters`.
+            The loss and the gradient, in the order of `parameters`.
         """
-        from autograd.learn import find_loss
+        self._require_outputs()
+        data, kind = self._data(x, lengths, state), _dtype(dtype)
+        steps = data.x.shape[1]
+        seen = self._seen(y, loss, data.lengths, at, steps, data.one)
+        window = self._window(truncate, steps)
+        found: tuple[float, Floats] | None = self._natively(lambda code: code.loss_and_gradient(
+            self._vector(parameters), self._fixed(code), data.x, seen, code.loss(seen), state=data.state,
+            truncate=window if window < steps else None, dtype=kind, threads=threads,
+        ))  # fmt: skip
+        if found is not None and (_finite_all(found) or kind != np.float64):
+            return found
+        # Where something is not finite, the sweep tells what there is from what a path that is not there would give.
+        _refuse_too_large(
+            3 * self.graph.size * (window + self.max_delay),
+            "a sweep through time needs a, phi and delta of every unit and step",
+            "cut the sequences, or say truncate=100 for windows of 100 steps",
+        )
+        total, gradient = netsweep.loss_and_gradient(
+            self._evaluable(), self._at(parameters), data.x, seen, data.state, window if window < steps else None
+        )
+        return total, self._collect(*gradient)
 
-        rows, _ = self._samples(x)
-        plan, formula = self._evaluable(), find_loss(loss)
-        targets = formula.targets(y, len(rows), len(plan.outputs))
-        weights, biases = (self.weights, self.biases) if parameters is None else self._split(parameters)
-        work, total = Work(plan, weights, biases, block_size(len(self), len(rows))), 0.0
-        for block in blocks(len(rows), work.size):
-            state = work.state(block.stop - block.start)
-            forward_pass(plan, work, rows[block].T, state)
-            losses, seeds = formula.value_and_slopes(state.phi[plan.outputs], targets[:, block])
-            delta_sweep(plan, work, seeds, state)
-            total += float(losses.sum())
-        weight_gradient, bias_gradient = work.gradients(len(rows))
-        return total / len(rows), np.concatenate([weight_gradient, bias_gradient[self._biased]])
+    def _prepared(
+        self, x: ArrayLike, y: ArrayLike, loss: Any, lengths: ArrayLike | None, options: Mapping[str, Any]
+    ) -> Callable[[ArrayLike], tuple[float, Floats]]:
+        """Return `loss_and_gradient` on the same data as a function of the parameters; see `Objective.prepare`."""
+        options = {**options, "lengths": lengths}
+        # Once in full: everything is checked, and the code is made.
+        self.loss_and_gradient(x, y, loss, **options)
+        data, kind = self._data(x, lengths), _dtype(options.get("dtype", np.float64))
+        seen = self._seen(y, loss, data.lengths, options.get("at"), data.x.shape[1], data.one)
+        size = len(self.parameters)
+        call = None
+        if options.get("truncate") is None:
+            call = self._natively(lambda code: code.prepared_for(
+                self._fixed(code), data.x, seen, code.loss(seen), kind, options.get("threads")
+            ))  # fmt: skip
 
-    def objective(self, loss: Any = "mse") -> Objective:
-        """Return the mean loss as a function ``(vector, (X, Y)) -> (value, gradient)`` of the parameters.
+        def evaluate(vector: ArrayLike) -> tuple[float, Floats]:
+            flat = np.ascontiguousarray(vector, np.float64)
+            if call is not None and flat.shape == (size,):
+                found: tuple[float, Floats] = call(flat)
+                if _finite_all(found):
+                    return found
+            return self.loss_and_gradient(x, y, loss, parameters=flat, **options)
+
+        return evaluate
+
+    def _natively(self, call: Callable[[NetCode], Any]) -> Any:
+        """Return the result of a call of the net's native code; None, with a warning, where a formula has none."""
+        from autograd.netcode import NetCode, Places
+        from autograd.rowcode import NoCodeError
+
+        layout = self._parameter_layout()
+        if self._native is None or self._native_of is not layout:
+            places = layout.in_vector(len(self._weights), len(self), Places)
+            self._native, self._native_of = NetCode(self.graph, places), layout
+        try:
+            return call(self._native)
+        except NoCodeError as error:
+            warnings.warn(f"{error}; it runs on the plain sweep, which is slower", RuntimeWarning, stacklevel=4)
+            return None
+
+    def _vector(self, parameters: ArrayLike | None) -> Floats:
+        if parameters is None:
+            return self.parameters
+        self._expand(parameters)  # which checks the shape
+        return np.asarray(parameters, float)
+
+    def _fixed(self, code: NetCode) -> Floats:
+        return code.fixed(self._weights, self._biases, self._initial)
+
+    def objective(self, loss: Any = "mse", **options: Any) -> Objective:
+        """Return the mean loss as a function of the parameters: ``(vector, (X, Y)) -> (value, gradient)``.
 
         Args:
             loss: a name of `autograd.learn.LOSSES` or a formula ``loss(phi, y)``.
+            options: `at`, `truncate`, `dtype`, `threads` of `loss_and_gradient`. The rows may be (X, Y, lengths), too.
         """
-        return Objective(self, loss)
+        unknown = set(options) - {"at", "truncate", "dtype", "threads"}
+        if unknown:
+            raise TypeError(
+                f"objective has no option {sorted(unknown)[0]!r}; there are at, truncate, dtype and threads"
+            )
+        return Objective(self, loss, options)
+
+    # Live. --------------------------------------------------------------------------------------------------
+
+    def step(self, x: ArrayLike) -> Floats:
+        """Advance the net live by one time step, from the state in which the last step left it.
+
+        Args:
+            x: the inputs of this step: [p], or [N, p] for N streams side by side.
+
+        Returns:
+            The outputs [q], or [N, q].
+
+        >>> net = Net()
+        >>> x, total = net.input("x"), net.neuron("total", "linear", {"x": 1.0}, output=True)
+        >>> net.link("total", "total", 1.0, delay=1)
+        >>> [net.step([x]).item() for x in (1.0, 2.0, 3.0)]
+        [1.0, 3.0, 6.0]
+        """
+        rows, one = self._checked(x, over_time=False)
+        self._require_outputs()
+        state = self._live
+        if state is not None and len(state) != len(rows):
+            raise ValueError(
+                f"step got {len(rows)} streams, but the state is that of {len(state)}; call net.reset() to begin anew"
+            )
+        found = self._natively(lambda code: code.step(self.parameters, self._fixed(code), rows[:, None], state))
+        if found is None:
+            passes, at = self._evaluable(), self._current()
+            before = passes.frames(at.initial, len(rows), state)
+            phi = passes.forward(at, rows.T[None], before).phi
+            found = phi[-1, self.graph.outputs].T, phi[1:, : len(self)].transpose(2, 0, 1)
+        out: Floats
+        out, self._live = found
+        return out[0] if one else out
+
+    def reset(self) -> None:
+        """Forget the state that `step` keeps: the next step is the first again."""
+        self._live = None
+
+    @property
+    def last_state(self) -> Floats | None:
+        """phi of all units in the last D steps of the last `forward`, to go on from there with ``state=``.
+
+        [D, n] for one sequence, [N, D, n] for a batch; of each the last steps that count. None before a forward.
+        """
+        if self._forwarded is None:
+            return None
+        phi, lengths = self._forwarded.state.phi, self._forwarded.lengths
+        frames = lengths[:, None] + np.arange(self.graph.max_delay)
+        state: Floats = phi[frames, : len(self), np.arange(len(lengths))[:, None]]
+        return state[0] if self._one_sample else state
+
+    # Parameters. --------------------------------------------------------------------------------------------
 
     @property
     def parameters(self) -> Floats:
-        """All that can be trained as one vector, a copy: the weights [E], then the biases of the neurons.
+        """All that can be trained as one vector, a copy: weights, biases of the neurons, learned initial states.
 
-        Setting it sets them.
+        The weights are in the order of the links, without constants; one that is shared is there once, at the first of
+        its links. Setting the vector sets them.
         """
-        return np.concatenate([self.weights, self.biases[self._biased]])
+        at, layout = self._current(), self._parameter_layout()
+        weights = at.weights if layout.links is None else at.weights[layout.links]
+        return np.concatenate([weights, at.biases[layout.biases], at.initial[layout.initial]])
 
     @parameters.setter
     def parameters(self, vector: ArrayLike) -> None:
-        self._weights[:], self._biases[:] = self._split(vector)
+        self._weights[:], self._biases[:], self._initial[:] = self._expand(vector)
 
-    @property
-    def _biased(self) -> NDArray[np.bool_]:
-        biased = np.ones(len(self), bool)
-        biased[self._inputs] = False
-        return biased
+    def parameter_names(self) -> list[str]:
+        """Return what each parameter is: "w h1 <- x1", "share name", "b h1", "initial h1".
 
-    def _split(self, vector: ArrayLike) -> tuple[Floats, Floats]:
-        """Return (weights, biases) of a vector of parameters; nan may be in it, as in a diverging search."""
-        flat, links, biased = np.asarray(vector, float), len(self.weights), self._biased
-        if flat.shape != (links + int(biased.sum()),):
-            raise ValueError(
-                f"the net has {links} weights and {biased.sum()} biases, so parameters is a vector of "
-                f"{links + biased.sum()}; got an array of shape {flat.shape}"
+        >>> Net.from_edges([("x", "h"), ("h", "y")]).parameter_names()
+        ['w h <- x', 'w y <- h', 'b h', 'b y']
+        """
+        layout, names = self._parameter_layout(), self._names
+        result, seen = [], dict[str, int]()
+        for e in range(len(self._source)) if layout.links is None else layout.links.tolist():
+            delay, gate = int(self._delay[e]), int(self._gate[e])
+            name = f"w {names[self._target[e]]} <- {names[self._source[e]]}"
+            name += f" (t-{delay})" * (delay > 0) + (f" * {names[gate]}" if gate >= 0 else "")
+            if self._share[e] >= 0:
+                name = f"share {self._share_names[self._share[e]]}"
+            seen[name] = seen.get(name, 0) + 1
+            result.append(name if seen[name] == 1 else f"{name} #{seen[name]}")  # parallel links
+        result += [f"b {names[i]}" for i in layout.biases.tolist()]
+        return result + [f"initial {names[i]}" for i in layout.initial.tolist()]
+
+    def _parameter_layout(self) -> _Layout:
+        if self._layout is None:
+            self._settle()
+            links: Ints | None = None
+            places: Ints | None = None
+            count = len(self._weights)
+            if not self._trainable.all() or (self._share >= 0).any():
+                # Every link stands for itself but those that share a weight: these for the first of them.
+                _, at, back = np.unique(self._share, return_index=True, return_inverse=True)
+                first = np.where(self._share >= 0, at[back], np.arange(count))
+                links = np.flatnonzero(self._trainable & (first == np.arange(count)))
+                own = np.full(count, -1, np.intp)
+                own[links] = np.arange(len(links))
+                places = np.where(self._trainable, own[first], -1)
+                count = len(links)
+            biased = self._bias_trainable.copy()
+            biased[self._inputs] = False
+            self._layout = _Layout(
+                links, places, count, np.flatnonzero(biased), np.flatnonzero(self._initial_learned)
             )
-        biases = np.zeros(len(self))
-        biases[biased] = flat[links:]
-        return flat[:links], biases
+        return self._layout
+
+    def _expand(self, vector: ArrayLike) -> Parameters:
+        """Return the weights [E], biases [n] and initial states [n] that a vector of parameters stands for.
+
+        nan may be in it, as in a diverging search.
+        """
+        flat, layout = np.asarray(vector, float), self._parameter_layout()
+        counts = layout.count, len(layout.biases), len(layout.initial)
+        if flat.shape != (sum(counts),):
+            more = f" and {counts[2]} initial states" * (counts[2] > 0)
+            raise ValueError(
+                f"the net has {counts[0]} weights and {counts[1]} biases{more}, so parameters is a vector of "
+                f"{sum(counts)}; got an array of shape {flat.shape}"
+            )
+        weights, own, learned = np.split(flat, np.cumsum(counts[:2]).tolist())
+        if layout.places is not None:
+            weights = np.where(layout.places >= 0, np.append(weights, 0.0)[layout.places], self._weights)
+        biases, initial = self._biases.copy(), self._initial.copy()
+        biases[layout.biases], initial[layout.initial] = own, learned
+        return Parameters(weights, biases, initial)
+
+    def _collect(self, by_weight: Floats, by_bias: Floats, by_initial: Floats) -> Floats:
+        """Return the gradient by the vector of parameters: what `_expand` is the linear map of, transposed."""
+        layout = self._parameter_layout()
+        if layout.places is not None:
+            free = layout.places >= 0
+            by_weight = np.bincount(layout.places[free], by_weight[free], layout.count).astype(float, copy=False)
+        return np.concatenate([by_weight, by_bias[layout.biases], by_initial[layout.initial]])
+
+    def _current(self) -> Parameters:
+        """Return the net's own parameters, after a look at whether weights that are shared are equal."""
+        at = Parameters(self.weights, self.biases, self.initial)
+        if self._share_names:
+            sharing = np.flatnonzero(self._share >= 0)
+            value = np.zeros(len(self._share_names))
+            value[self._share[sharing[::-1]]] = at.weights[sharing[::-1]]
+            for e in sharing[value[self._share[sharing]] != at.weights[sharing]][:1]:
+                first, other = value[self._share[e]], at.weights[e]
+                raise ValueError(
+                    f"links that share the weight {self._share_names[self._share[e]]!r} have the weights {first:.6g} "
+                    f"and {other:.6g}; set one for all: net.links[{e}].weight = {first:.6g}"
+                )
+        return at
+
+    def _at(self, parameters: ArrayLike | None) -> Parameters:
+        return self._current() if parameters is None else self._expand(parameters)
+
+    def diagnose(self, x: ArrayLike, y: ArrayLike, **options: Any) -> Flow:
+        """Return where the gradient vanishes, explodes or dies; see `autograd.diagnose.diagnose` for the options."""
+        from autograd.diagnose import diagnose
+
+        return diagnose(self, x, y, **options)
 
     def fit(self, x: ArrayLike, y: ArrayLike, **options: Any) -> History:
         """Train the net; see `autograd.learn.fit` for the options."""
@@ -1059,41 +1760,192 @@ class Net:
 
         return fit(self, x, y, **options)
 
-    def _samples(self, x: ArrayLike) -> tuple[Floats, bool]:
-        """Return the data as rows [N, p] of floats, and whether it was one sample."""
+    def _samples(self, x: ArrayLike, lengths: ArrayLike | None = None) -> tuple[Floats, bool]:
+        """Return the data as floats [N, p], of a net with delays [N, T, p], and whether it was one sample."""
+        data = self._data(x, lengths)
+        return data.x if self.graph.max_delay else data.x[:, 0], data.one
+
+    def _data(self, x: ArrayLike, lengths: ArrayLike | None = None, state: ArrayLike | None = None) -> _Data:
+        """Return data sets of all kinds as [N, T, p] after checking them."""
+        back, n = self.graph.max_delay, len(self)
+        self._refuse_without_delays("lengths", lengths)
+        self._refuse_without_delays("state", state)
+        rows, one = self._checked(x, bool(back), lengths)
+        rows = rows if back else rows[:, None]
+        samples, steps = rows.shape[:2]
+        counted = self._lengths(lengths, samples, steps)
+        valid = np.isfinite(rows)
+        if not valid.all():  # only what comes after a sequence's end may be: it is as if 0 stood there
+            rows = np.where(valid, rows, 0.0)
+        before = None if state is None else as_floats(state, "state")
+        if before is not None:
+            before = before[None] if one and before.ndim == 2 else before
+            if before.shape != (samples, back, n):
+                raise ValueError(
+                    f"state is phi of the {n} units in the {back} step{'s' * (back != 1)} before the first, of shape "
+                    f"({samples}, {back}, {n}); got shape {before.shape}"
+                )
+            if not np.isfinite(before).all():
+                i, d, k = np.argwhere(~np.isfinite(before))[0]
+                raise ValueError(f"state[{i}, {d}, {k}] (unit {self._names[k]!r}) is {before[i, d, k]}, not finite")
+        return _Data(rows, counted, one, before)
+
+    def _checked(self, x: ArrayLike, over_time: bool, lengths: ArrayLike | None = None) -> tuple[Floats, bool]:
+        """Return data as [N, p], over time [N, T, p], and whether it was one sample; its numbers are finite."""
         rows, p = as_floats(x, "X"), len(self._inputs)
-        if rows.ndim not in (1, 2) or rows.shape[-1] != p:
-            hint = (
-                "; one input per column: for a batch of samples of one input use X.reshape(-1, 1)"
-                if p == 1 and rows.ndim == 1
-                else ""
-            )
-            raise ValueError(
-                f"the net has {p} input{'s' * (p != 1)}, so X is one sample of shape ({p},) or a batch "
-                f"of shape (N, {p}); got shape {rows.shape}{hint}"
-            )
-        one = rows.ndim == 1
-        rows = rows.reshape(-1, p) if p else rows.reshape(1 if one else len(rows), 0)
+        least = 1 + over_time
+        if rows.ndim not in (least, least + 1) or rows.shape[-1] != p:
+            plural = "s" * (p != 1)
+            if over_time:
+                what = f"one sequence of shape (T, {p}) or a batch of shape (N, T, {p}); it has delays"
+                hint = "; for one input use X[..., None]" if p == 1 and rows.ndim in (1, 2) else ""
+            else:
+                what = f"one sample of shape ({p},) or a batch of shape (N, {p})"
+                hint = (
+                    "; one input per column: for a batch of samples of one input use X.reshape(-1, 1)"
+                    if p == 1 and rows.ndim == 1
+                    else "; a net without delays takes no sequences"
+                    if rows.ndim == 3
+                    else ""
+                )
+            raise ValueError(f"the net has {p} input{plural}, so X is {what}; got shape {rows.shape}{hint}")
+        one = rows.ndim == least
+        rows = rows[None] if one else rows
         if not len(rows):
-            raise ValueError(f"X has no samples: its shape is {rows.shape}; give at least one row")
-        if not np.isfinite(rows).all():
-            i, j = np.argwhere(~np.isfinite(rows))[0]
+            raise ValueError(f"X has no samples: its shape is {np.shape(x)}; give at least one row")
+        if over_time and not rows.shape[1]:
+            raise ValueError(f"X has no time steps: its shape is {np.shape(x)}; give at least one")
+        wrong = ~np.isfinite(rows)
+        if over_time:
+            counted = self._lengths(lengths, *rows.shape[:2])
+            wrong &= (np.arange(rows.shape[1]) < counted[:, None])[:, :, None]
+        for i, *t, j in np.argwhere(wrong)[:1]:
+            where = (
+                f"X[{i}, {t[0]}, {j}] (sequence {i}, step {t[0]}, " if over_time else f"X[{i}, {j}] (row {i}, "
+            )
             raise ValueError(
-                f"X[{i}, {j}] (row {i}, input {self._names[self._inputs[j]]!r}) is {rows[i, j]}; data "
+                f"{where}input {self._names[self._inputs[j]]!r}) is {rows[(i, *t, j)]}; data "
                 "must be finite: fill or drop such rows first"
             )
         return rows, one
 
-    def _evaluable(self) -> Plan:
-        plan = self.plan
-        if not len(plan.outputs):
+    def _lengths(self, lengths: ArrayLike | None, samples: int, steps: int) -> Ints:
+        """Return how many steps of each sequence count [N]."""
+        if lengths is None:
+            return np.full(samples, steps)
+        given = np.asarray(lengths)
+        given = given.reshape(1) if given.ndim == 0 else given
+        if given.shape != (samples,) or given.dtype.kind not in "iu":
+            raise ValueError(
+                f"lengths has a whole number per sequence, of shape ({samples},); "
+                f"got {given.dtype} of shape {given.shape}"
+            )
+        for i in np.flatnonzero((given < 1) | (given > steps))[:1]:
+            raise ValueError(
+                f"sequence {i} has length {given[i]}, but X has {steps} step{'s' * (steps != 1)}; a length is from 1 "
+                f"to {steps}"
+            )
+        return given.astype(np.intp)
+
+    def _window(self, truncate: int | None, steps: int) -> int:
+        self._refuse_without_delays("truncate", truncate)
+        return steps if truncate is None else as_count(truncate, "truncate")
+
+    def _check_at(self, at: Any) -> None:
+        self._refuse_without_delays("at", at)
+        if at not in (None, "all", "last"):
+            raise ValueError(f'at is "all" or "last", the steps that count, got {at!r}')
+
+    def _refuse_without_delays(self, what: str, given: Any) -> None:
+        if given is not None and not self.graph.max_delay:
+            raise ValueError(
+                f"{what}= goes with sequences, but the net has no delays; leave it out, or give a link a delay"
+            )
+
+    def _seen(self, y: ArrayLike, loss: Any, lengths: Ints, at: str | None, steps: int, one: bool) -> Seen:
+        """Return what the loss sees, with the targets after checking them."""
+        from autograd.learn import find_loss
+
+        formula, samples, q = find_loss(loss), len(lengths), len(self._output_names)
+        rows = np.arange(samples)
+        self._check_at(at)
+        if not self.graph.max_delay:
+            return Seen(formula, rows, np.zeros(samples, np.intp), formula.targets(y, samples, q))
+        as_floats(y, "Y")  # numbers of a kind that everyone takes; labels stay integers
+        given = np.asarray(y)
+        given = given[None] if one and given.ndim < 3 else given
+        at = self._when(given, formula, at, samples, steps, q)
+        if at == "last":
+            return Seen(formula, rows, lengths - 1, formula.targets(given, samples, q))
+        row, step = np.nonzero(np.arange(steps) < lengths[:, None])
+        places = given[row, step]
+        for m, *k in np.argwhere(~np.isfinite(places))[:1]:
+            raise ValueError(
+                f"Y[{row[m]}, {step[m]}] (sequence {row[m]}, step {step[m]}) is {places[(m, *k)]}; targets must be "
+                "finite: fill or drop such rows first"
+            )
+        try:
+            return Seen(formula, row, step, formula.targets(places, len(row), q))
+        except ValueError as error:
+            raise ValueError(f"{error} (rows are the {len(row)} steps that count, sequence after sequence)") from None
+
+    def _when(self, y: NDArray[Any], loss: Any, at: str | None, samples: int, steps: int, q: int) -> str:
+        """Return whether targets are for all steps or for the last: by their shape, if not by word."""
+        from autograd.learn import LOSSES
+
+        known = loss.formula in LOSSES.values()
+        labels = known and loss.formula is LOSSES["softmax_cross_entropy"] and y.dtype.kind in "iu"
+        single = y.shape == (samples, steps) and (q == 1 or labels or not known)
+        fits = {
+            "all": single or (y.ndim == 3 and y.shape[:2] == (samples, steps)),
+            "last": y.shape == (samples,) or (y.ndim == 2 and len(y) == samples and (y.shape[1] == q or not known)),
+        }
+        found = [when for when, fit in fits.items() if fit and at in (None, when)]
+        if len(found) == 2 and steps == 1:
+            found = ["last"]
+        if not found:
+            raise ValueError(
+                f"Y has a row per step and sequence, shape ({samples}, {steps}, {q}), or one for the last of each, "
+                f"shape ({samples}, {q}); got shape {y.shape}" + (f' with at="{at}"' if at else "")
+            )
+        if len(found) == 2:
+            raise ValueError(
+                f'Y of shape {y.shape} may be targets for all steps or for the last; say at="all" or at="last"'
+            )
+        return found[0]
+
+    def _require_outputs(self) -> None:
+        if not len(self.graph.outputs):
             raise ValueError(
                 "the net has no outputs; declare them with net.output(name), or output=True in net.neuron"
             )
-        return plan
+
+    def _evaluable(self) -> Sweep:
+        self._require_outputs()
+        if self._passes is None:
+            self._passes = Sweep(self.graph)
+        return self._passes
+
+    def _by_unit(self, states: Floats) -> Floats:
+        """Return states [T, size, N] of the net's own units as they are shown: [n, N], with delays [n, N, T]."""
+        shown: Floats = states[:, : len(self)].transpose(1, 2, 0)
+        return shown if self.graph.max_delay else shown[:, :, 0]
+
+    def _shaped(self, out: Floats, one: bool) -> Floats:
+        """Return outputs [N, T, q] in the shape that goes with X."""
+        out = np.ascontiguousarray(out if self.graph.max_delay else out[:, 0])
+        return out[0] if one else out
 
     def _shown(self, state: Floats | None, i: int) -> Any:
-        return None if state is None else float(state[i, 0]) if self._one_sample else state[i]
+        if state is None:
+            return None
+        shown = state[i, 0] if self._one_sample else state[i]
+        return float(shown) if np.ndim(shown) == 0 else shown
+
+    def _extent(self, shown: Floats) -> str:
+        """Return in words how many numbers a view shows."""
+        what = "samples" if not self.graph.max_delay else "steps" if self._one_sample else "sequences"
+        return f"{len(shown)} {what if len(shown) != 1 else what[:-1]}"
 
     # Matrix notation. ---------------------------------------------------------------------------------------
 
@@ -1110,8 +1962,13 @@ class Net:
 
     def _matrix_links(self) -> list[tuple[Ints, Ints]]:
         """Return per layer above the inputs a matrix of the links' positions, and the units."""
-        self._evaluable()
+        self._require_outputs()
         source, target, level, layers = self.source, self.target, self.level, self.layers
+        if self._delay.any() or (self._gate >= 0).any() or self._aggregation or (self._response != 1.0).any():
+            raise ValueError(
+                "the net is not layered: it has delays, gates, or neurons that do not just sum; use sweep, which takes "
+                "any shape"
+            )
         skips = np.flatnonzero(level[target] != level[source] + 1)
         if len(skips):
             s, t = source[skips[0]], target[skips[0]]
@@ -1154,8 +2011,8 @@ class Net:
         """
         from autograd.learn import find_loss
 
-        rows, _ = self._samples(x)
         matrices, formula = self.matrices(), find_loss(loss)
+        rows, _ = self._samples(x)
         samples, layers = len(rows), self.layers
         with np.errstate(all="ignore"):
             x_layer = rows.T[np.argsort(self._inputs)]  # the columns in the order of the layer
@@ -1186,64 +2043,95 @@ class Net:
 
     # The same net as scalar nodes. --------------------------------------------------------------------------
 
-    def to_values(self, x: ArrayLike, y: ArrayLike | None = None, loss: Any = "mse") -> Expansion:
+    def to_values(
+        self, x: ArrayLike, y: ArrayLike | None = None, loss: Any = "mse", *, at: str | None = None
+    ) -> Expansion:
         """Write the net out as the equal graph of `Value`s for one sample: for teaching, drawing, checking.
 
+        It follows the definitions of links, gates and aggregations and shares no code with the sweep. Over time it is
+        unrolled: the weights are the same nodes at every step.
+
         Args:
-            x: one sample [p].
-            y: its target [q]; without one there is no loss.
+            x: one sample [p], or one sequence [T, p] of a net with delays.
+            y: its target, as for `sweep`; without one there is no loss.
             loss: as for `sweep`.
+            at: as for `sweep`.
 
         Returns:
             The nodes; ``.loss.backward()`` then makes the ``.grad`` of the a the deltas.
         """
-        from autograd.learn import find_loss
-
-        rows, one = self._samples(x)
-        if not one:
+        self._require_outputs()
+        data = self._data(x)
+        if not data.one:
+            what = ("sample", f"({len(self._inputs)},)") if not self.graph.max_delay else ("sequence", "(T, p)")
             raise ValueError(
-                f"to_values takes one sample of shape ({rows.shape[1]},), got a batch of {len(rows)}; "
-                "take a row of it"
+                f"to_values takes one {what[0]} of shape {what[1]}, got a batch of {len(data.x)}; take a row of it"
             )
-        plan, names = self._evaluable(), self._names
-        source, target = self.source.tolist(), self.target.tolist()
+        names, sigmas, own = self._names, self._activations, self._current()
         weights = [
             Value(w, name=f"w_{names[t]}_{names[s]}")
-            for w, s, t in zip(self.weights.tolist(), source, target, strict=True)
+            for w, s, t in zip(own.weights.tolist(), self.source.tolist(), self.target.tolist(), strict=True)
         ]
-        sigmas = self._activations
         biases = [
-            None if sigmas[i] is None else Value(b, name=f"b_{names[i]}")
-            for i, b in enumerate(self.biases.tolist())
+            None if sigma is None else Value(b, name=f"b_{name}")
+            for name, sigma, b in zip(names, sigmas, own.biases.tolist(), strict=True)
         ]
+        initial = [Value(v, name=f"initial_{name}") for name, v in zip(names, own.initial.tolist(), strict=True)]
         links_into: list[list[int]] = [[] for _ in names]
-        for e, t in enumerate(target):
+        for e, t in enumerate(self.target.tolist()):
             links_into[t].append(e)
-        a: list[Any] = [None] * len(self)
-        phi: list[Any] = [None] * len(self)
-        inputs = [Value(v, name=names[i]) for i, v in zip(self._inputs, rows[0].tolist(), strict=True)]
-        for i, v in zip(self._inputs, inputs, strict=True):
-            a[i] = phi[i] = v
-        for i in np.argsort(plan.level, kind="stable").tolist():
-            sigma = sigmas[i]
-            if sigma is not None:
-                a[i] = biases[i]
-                for e in links_into[i]:
-                    a[i] = a[i] + weights[e] * phi[source[e]]
-                a[i] = a[i] + 0.0 if a[i] is biases[i] else a[i]
-                phi[i] = _as_node(sigma.function(a[i]))
-        outputs = [phi[i] for i in plan.outputs]
+        order = [i for i in self.graph.order.tolist() if i < len(self)]
+        inputs, a, phi = list[list[Value]](), list[list[Any]](), list[list[Any]]()
+        for now, row in enumerate(data.x[0].tolist()):
+            inputs.append([Value(v, name=names[i]) for i, v in zip(self._inputs, row, strict=True)])
+            a.append([None] * len(self))
+            phi.append([None] * len(self))
+            for i, v in zip(self._inputs, inputs[now], strict=True):
+                a[now][i] = phi[now][i] = v
+            for i in order:
+                sigma, b = sigmas[i], biases[i]
+                assert sigma is not None
+                assert b is not None
+                terms = [self._contribution(e, weights[e], now, phi, initial) for e in links_into[i]]
+                a[now][i] = self._aggregated(i, b, terms)
+                phi[now][i] = _as_node(sigma.function(a[now][i]))
+        outputs = [[frame[i] for i in self.graph.outputs] for frame in phi]
         end = None
         if y is not None:
-            formula = find_loss(loss)
-            end = _as_node(formula.formula(outputs, formula.targets(y, 1, len(outputs))[:, 0].tolist()))
-        return Expansion(inputs, weights, biases, a, phi, outputs, end)
+            seen = self._seen(y, loss, data.lengths, at, len(outputs), True)
+            losses = [
+                _as_node(seen.loss.formula(outputs[step], target))
+                for step, target in zip(seen.step.tolist(), seen.targets.T.tolist(), strict=True)
+            ]
+            end = losses[0] if len(losses) == 1 else ops.mean(losses)
+        if self.graph.max_delay:
+            return Expansion(inputs, weights, biases, a, phi, outputs, end, initial)
+        return Expansion(inputs[0], weights, biases, a[0], phi[0], outputs[0], end, initial)
+
+    def _contribution(self, e: int, w: Value, now: int, phi: list[list[Any]], initial: list[Value]) -> Any:
+        """Return w_lj phi_j(t - d), times phi of the gate if there is one, as a Value."""
+        then, source, gate = now - int(self._delay[e]), int(self._source[e]), int(self._gate[e])
+        term = w * (phi[then][source] if then >= 0 else initial[source])
+        return term if gate < 0 else term * phi[now][gate]
+
+    def _aggregated(self, i: int, bias: Value, terms: list[Any]) -> Any:
+        """Return a = bias + response * aggregation as a Value of its own."""
+        how, response = self._aggregation.get(i, "sum"), float(self._response[i])
+        if not terms:
+            return bias + 0.0
+        if how == "sum" and response == 1.0:
+            return sum(terms, bias)
+        if how in FOLDS:
+            total = functools.reduce(FOLDS[how], terms)
+        else:
+            total = ops.mean(terms) if how == "mean" else ops.sum(terms)
+        return bias + response * total
 
     # Copies and files. --------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         self._settle_if_possible()
-        return {**self.__dict__, "_plan": None}
+        return {**self.__dict__, "_graph": None, "_passes": None, "_layout": None, "_native": None, "_native_of": None}
 
     def _settle_if_possible(self) -> None:
         with contextlib.suppress(
@@ -1268,9 +2156,10 @@ class Net:
         Raises:
             ValueError: if an activation is a formula of the user's, which no file can hold.
         """
-        _ = self.plan  # a net that cannot be evaluated is refused here rather than when it is read
+        _ = self.graph  # a net that cannot be evaluated is refused here rather than when it is read
+        self._current()
         for name, sigma in zip(self._names, self._activations, strict=True):
-            if sigma is not None and not sigma.is_row:
+            if sigma is not None and not sigma.has_name:
                 raise ValueError(
                     f"the activation {sigma.name!r} of {name!r} is a formula, which a file cannot hold; "
                     "register it as a row with autograd.primitive(name, value, partial), use that as the "
@@ -1285,6 +2174,9 @@ class Net:
             "target": _pack(self.target, "<i8"),
             "weights": _pack(self.weights, "<f8"),
             "biases": _pack(self.biases, "<f8"),
+            "aggregation": sorted(self._aggregation.items()),
+            "share_names": self._share_names,
+            **{key: _pack(getattr(self, f"_{key}"), dtype) for key, dtype in _LATER.items()},
         }
         text = json.dumps(
             {"format": FORMAT, "version": VERSION, "digest": _digest(body), "net": body}, indent=1
@@ -1321,14 +2213,17 @@ class Net:
                 None if sigma is None else find_activation(sigma) for sigma in body["activations"]
             ]
         except ValueError as error:
+            more = "; import autograd.neat first" * any(str(s).startswith("neat.") for s in body["activations"])
             raise ValueError(
                 f"{path}: {error}; a row of your own must be registered with autograd.primitive "
-                "before the net is loaded"
+                f"before the net is loaded{more}"
             ) from error
         net._output_names = [names[i] for i in body["outputs"]]
-        net._source, net._target = body["source"], body["target"]
-        net._weights, net._biases = body["weights"], body["biases"]
-        _ = net.plan
+        net._aggregation = {int(i): how for i, how in body["aggregation"]}
+        net._share_names = body["share_names"]
+        for key in ("source", "target", "weights", "biases", *_LATER):
+            setattr(net, f"_{key}", body[key])
+        _ = net.graph
         return net
 
     def __repr__(self) -> str:
@@ -1340,10 +2235,75 @@ class Net:
             (len(self._source) + len(self._new_links), "link"),
         ]
         text = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts)
+        waiting = self._new_links
+        kinds = [
+            (int((self._delay > 0).sum()) + sum(link.delay > 0 for link in waiting), "recurrent"),
+            (int((self._gate >= 0).sum()) + sum(link.gate is not None for link in waiting), "gated"),
+        ]
+        special = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+        text += f" ({special})" if special else ""
         try:
             return f"<Net: {text}, depth {self.depth}>"
         except ValueError:  # a link to a neuron not yet made, or a cycle: a repr never raises
             return f"<Net: {text}, under construction>"
+
+
+class _NewLink(NamedTuple):
+    """A link by names, before it is moved into the arrays."""
+
+    source: str
+    target: str
+    weight: float | None
+    delay: int
+    gate: str | None
+    trainable: bool
+    share: str | None
+
+
+class _Data(NamedTuple):
+    """A data set after checking: x [N, T, p], lengths [N], whether it was one sample, phi before it [N, D, n]."""
+
+    x: Floats
+    lengths: Ints
+    one: bool
+    state: Floats | None
+
+
+class _Forwarded(NamedTuple):
+    """What the last forward leaves to the sweep: the parameters, a and phi of all units, lengths."""
+
+    at: Parameters
+    state: State
+    lengths: Ints
+    given_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the parameters stand in their vector.
+
+    Attributes:
+        links: per weight in the vector the first link that has it; None if these are all links in order.
+        places: per link the place of its weight in the vector, -1 for constants; None as before.
+        count: how many weights there are.
+        biases: positions of the units whose biases follow.
+        initial: positions of the units whose initial states follow.
+    """
+
+    links: Ints | None
+    places: Ints | None
+    count: int
+    biases: Ints
+    initial: Ints
+
+    def in_vector(self, links: int, n: int, make: Callable[..., Places]) -> Places:
+        """Return the place in the vector of every weight, bias and initial state, -1 for constants."""
+        biases, initial = np.full(n, -1), np.full(n, -1)
+        first = self.count + len(self.biases)
+        biases[self.biases] = np.arange(self.count, first)
+        initial[self.initial] = first + np.arange(len(self.initial))
+        places = np.arange(links) if self.places is None else self.places
+        return make(places, biases, initial, first + len(self.initial))
 
 
 def _as_node(x: Any) -> Value:
@@ -1415,6 +2375,56 @@ def _name(name: Any) -> str:
     raise TypeError(f"a neuron's name is a text that is not empty (or an int), got {name!r}")
 
 
+def _aggregation(given: Any) -> str:
+    if given not in AGGREGATIONS:
+        raise ValueError(
+            f"unknown aggregation {given!r}{did_you_mean(str(given), AGGREGATIONS)}; "
+            f"there are {', '.join(AGGREGATIONS)}"
+        )
+    return str(given)
+
+
+def _delays(given: ArrayLike, links: int) -> Ints:
+    array = np.asarray(given)
+    if array.shape != (links,) or (array.dtype.kind not in "iu" and array.size):
+        raise ValueError(
+            f"delays has a whole number per edge, shape ({links},); got {array.dtype} of shape {array.shape}"
+        )
+    for e in np.flatnonzero(array < 0)[:1]:
+        raise ValueError(f"delays[{e}] is {array[e]}; a delay is a whole number of at least 0")
+    return array.astype(np.intp)
+
+
+def _flags(given: ArrayLike, links: int) -> Bools:
+    array = np.asarray(given)
+    if array.shape != (links,) or (array.dtype.kind != "b" and array.size):
+        raise ValueError(f"trainable has a bool per edge, shape ({links},); got {array.dtype} of shape {array.shape}")
+    return array.astype(bool)
+
+
+def _dtype(given: Any) -> np.dtype[Any]:
+    kind: np.dtype[Any] = np.dtype(given)
+    if kind not in (np.float64, np.float32):
+        raise ValueError(f"dtype is float64 or float32, in which a net is computed; got {given!r}")
+    return kind
+
+
+def _finite_all(found: tuple[float, Floats]) -> bool:
+    return math.isfinite(found[0]) and bool(np.isfinite(found[1]).all())
+
+
+def _refuse_too_large(numbers: int, what: str, way_on: str) -> None:
+    """Refuse to fill more memory than the machine has, where it can be asked."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if 8 * numbers > memory:
+        raise MemoryError(
+            f"{what}, here {8 * numbers / 1e9:.2g} GB, and the machine has {memory / 1e9:.2g} GB; {way_on}"
+        )
+
+
 def _into_input(source: str, target: str) -> str:
     return (
         f"the link {source!r} -> {target!r} leads to an input, whose value is given; make {target!r} a "
@@ -1433,7 +2443,7 @@ def _check_init(init: Any) -> Any:
     return _finite(init, "init")
 
 
-def _read_only(array: Ints) -> Ints:
+def _read_only(array: NDArray[Number]) -> NDArray[Number]:
     view = array.view()
     view.flags.writeable = False
     return view
@@ -1545,6 +2555,19 @@ def _spread_biases(given: Any, index: Mapping[str, int], is_input: NDArray[np.bo
 # Files. -----------------------------------------------------------------------------------------------------
 
 
+#: Arrays of the second version of the format, by their dtype in the file.
+_LATER = {
+    "delay": "<i8",
+    "gate": "<i8",
+    "share": "<i8",
+    "trainable": "|b1",
+    "response": "<f8",
+    "initial": "<f8",
+    "bias_trainable": "|b1",
+    "initial_learned": "|b1",
+}
+
+
 def _pack(array: NDArray[Any], dtype: str) -> str:
     return base64.b64encode(array.astype(dtype).tobytes()).decode("ascii")
 
@@ -1577,13 +2600,11 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     try:
         names, inputs, outputs = body["names"], body["inputs"], body["outputs"]
+        if version == 1:
+            body = {**_of_first_version(body), **body}
         arrays = {
-            k: np.frombuffer(base64.b64decode(body[k], validate=True), "<i8").astype(np.intp)
-            for k in ("source", "target")
-        }
-        arrays |= {
-            k: np.frombuffer(base64.b64decode(body[k], validate=True), "<f8").astype(float)
-            for k in ("weights", "biases")
+            key: np.frombuffer(base64.b64decode(body[key], validate=True), dtype).copy()
+            for key, dtype in {"source": "<i8", "target": "<i8", "weights": "<f8", "biases": "<f8", **_LATER}.items()
         }
         n, links = len(names), len(arrays["source"])
         units = np.concatenate([arrays["source"], arrays["target"], np.array([*inputs, *outputs], np.intp)])
@@ -1593,8 +2614,15 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
             and len(set(inputs)) == len(inputs)
             and len(set(outputs)) == len(outputs)
             and ((units >= 0) & (units < n)).all()
-            and len(arrays["target"]) == len(arrays["weights"]) == links
-            and len(arrays["biases"]) == n
+            and all(len(arrays[key]) == links for key in ("target", "weights", "delay", "gate", "share", "trainable"))
+            and all(len(arrays[k]) == n for k in ("biases", "response", "initial", "bias_trainable", "initial_learned"))
+            and all(np.isfinite(arrays[k]).all() for k in ("response", "initial"))
+            and (arrays["delay"] >= 0).all()
+            and ((arrays["gate"] >= -1) & (arrays["gate"] < n)).all()
+            and ((arrays["share"] >= -1) & (arrays["share"] < len(body["share_names"]))).all()
+            and all(isinstance(x, str) and x for x in body["share_names"])
+            and len(set(body["share_names"])) == len(body["share_names"])
+            and all(i in range(n) and i not in inputs and how in AGGREGATIONS for i, how in body["aggregation"])
             and all(x is None or isinstance(x, str) for x in body["activations"])
             and [i for i, x in enumerate(body["activations"]) if x is None] == sorted(inputs)
             and len(body["activations"]) == n
@@ -1607,3 +2635,20 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not fits:
         raise ValueError(f"{path} is damaged: its arrays do not fit together; save the net again")
     return {**body, **arrays}
+
+
+def _of_first_version(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what files of version 1 do not have: there were no delays, gates and constants."""
+    n, links = len(body["names"]), len(base64.b64decode(body["source"], validate=True)) // 8
+    values = {
+        "delay": np.zeros(links),
+        "gate": np.full(links, -1),
+        "share": np.full(links, -1),
+        "trainable": np.ones(links),
+        "response": np.ones(n),
+        "initial": np.zeros(n),
+        "bias_trainable": np.ones(n),
+        "initial_learned": np.zeros(n),
+    }
+    later = {key: _pack(values[key], dtype) for key, dtype in _LATER.items()}
+    return {"aggregation": [], "share_names": [], **later}

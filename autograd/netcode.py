@@ -1,523 +1,614 @@
-"""A net as kernels over samples: activations on arrays, the plan of evaluation, and the delta sweep.
+"""A net as native code over a batch: the tables of `netkernel`, the code of its activations, memory and threads.
 
-The notation is that of `net.py`. `forward_pass` is equations (3) and (4) of the source document, `delta_sweep` (5)
-and (7); sigma' comes from the activation's row in `ops.py`, never from here. What makes the sums fast is the `Plan`:
-neurons are taken level by level; neurons of one level that share one list of sources are one matrix product (so a
-layered net runs as its matrix notation), the others are gathered in padded tiles. Nothing here knows names or `Net`.
+It gives the numbers of `netsweep`, in another order of adding. Neurons that share their sources become matrix products;
+so a layered net runs as its matrix notation. The memory is that of a block of samples, however many samples there are:
+about 3 numbers per unit, sample of the block and time step, and for every thread a gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import ctypes
+import threading
+from functools import partial
+from itertools import pairwise
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd import batch, ops
-from autograd.op import ABSENT, Op, did_you_mean
+from autograd import invoke, machine, netkernel, ops, workers
+from autograd.codegen import SCALARS, Kernel, Program, raise_what_python_raised
+from autograd.netgraph import Activation, Floats, Graph, Ints, Lists
+from autograd.netkernel import Field, Shape
+from autograd.netsweep import Seen
+from autograd.nettables import Tables
+from autograd.rowcode import ActivationPrograms, absent, activation_code, activation_programs, loss_program
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-#: Rows of an array: a slice where they are neighbours (a view, no copy), else their indices.
-Rows = slice | Ints
+if TYPE_CHECKING:
+    from autograd.learn import Loss
 
-#: What an activation may be given as: a row's name, a row, a formula of one argument, or an `Activation`.
-ActivationLike = Any
-
-#: Links of a tile, padding included: small enough that a gathered block of samples stays in the cache.
-TILE = 4096
-#: A level with no more links than this is one tile whatever it costs in padding: calls would cost more.
-SMALL = 512
-#: Neurons with one list of sources become a matrix product from this many links on.
-PRODUCT = 256
-#: About how many numbers of each state (a, phi, delta) are worked on at a time (32 samples at least).
-BLOCK = 2**20
+#: Links times samples and steps that are worth a thread, and the most parts of a batch.
+PART, MOST_PARTS = 2**22, 8
+#: Bytes that a thread may take for the states of a block over time; beyond, states are computed again.
+MOST_ROOM = 2**28
+#: Bytes of a block's phi and delta from which on rows are fetched ahead.
+LARGE = 2**20
 
 
-# Activations. -----------------------------------------------------------------------------------------------
+# Running. ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Activation:
-    """The function sigma of a neuron with its derivative.
-
-    Args:
-        name: what listings, diagrams and saved nets call it.
-        function: a one-argument row of `autograd.ops.TABLE`, or a formula in the engine's operations.
-    """
-
-    name: str
-    function: Callable[[Any], Any]
-
-    @property
-    def is_row(self) -> bool:
-        """Whether it is a row of the table, which can be saved by name, rather than a user's formula."""
-        return isinstance(self.function, Op)
-
-    def value(self, a: Floats) -> Floats:
-        """Return phi = sigma(a), element by element (4)."""
-        if not isinstance(self.function, Op):
-            phi, _ = batch.differentiate(self.function, a)
-        elif self.function in FAST:
-            phi = FAST[self.function][0](a)
-        else:
-            phi = self.function(a)
-        return phi if np.shape(phi) == a.shape else np.full(a.shape, phi, float)
-
-    def slope(self, a: Floats, phi: Floats) -> Floats:
-        """Return sigma'(a), element by element; `ABSENT` where a does not reach phi at all."""
-        if not isinstance(self.function, Op):
-            _, (slope,) = batch.differentiate(self.function, a)
-        elif self.function in FAST:
-            slope = FAST[self.function][1](a, phi)
-        else:
-            slope = self.function.partials[0](a, phi)
-        return slope if np.shape(slope) == a.shape else np.full(a.shape, slope, float)
-
-    def __eq__(self, other: object) -> bool:
-        # A formula may be an object of any kind, with or without an equality and a hash of its own.
-        return isinstance(other, Activation) and self.name == other.name and self.function is other.function
-
-    def __hash__(self) -> int:
-        return hash((self.name, id(self.function)))
-
-
-def find_activation(given: ActivationLike) -> Activation:
-    """Return the `Activation` for a name, a row of the table or a formula.
-
-    Args:
-        given: "linear", the name of any one-argument row ("tanh", "relu", "sin", ...), the row itself
-            (``ops.tanh``), a callable of one argument written in the engine's operations, or an `Activation`.
-
-    Raises:
-        ValueError: if no row has this name (close names are suggested) or the formula does not work.
-        TypeError: if it is none of these.
-    """
-    if isinstance(given, Activation):
-        return given
-    if isinstance(given, str):
-        row = ops.TABLE.get("identity" if given == "linear" and "linear" not in ops.TABLE else given)
-        known = [name for name, op in ops.TABLE.items() if op.arity == 1]
-        if row is None:
-            raise ValueError(
-                f"unknown activation {given!r}{did_you_mean(given, [*known, 'linear'])}; give the name "
-                "of a one-argument row of autograd.ops.TABLE, or a formula such as lambda a: a * a"
-            )
-        given = row
-    if isinstance(given, Op):
-        if given.arity != 1:
-            raise ValueError(
-                f"the activation {given.name!r} takes {_arity(given)}, an activation takes one; "
-                f"fix the others in a formula, such as lambda a: ops.{given.name}(a, 0.0)"
-            )
-        return Activation("linear" if given is ops.identity else given.name, given)
-    if not callable(given):
-        raise TypeError(f"an activation is a name, an operation or a formula of one argument, got {given!r}")
-    name = getattr(given, "__name__", type(given).__name__)
-    formula = Activation("formula" if name == "<lambda>" else name, given)
-    try:  # Now, where the user's line is near, rather than in the middle of a training.
-        with np.errstate(all="ignore"):
-            formula.value(np.array([0.25, 0.75]))
-    except Exception as error:
-        raise ValueError(
-            f"the activation {formula.name!r} does not work as a formula of one argument in the engine's "
-            f"operations (autograd.exp, autograd.where, ... ; not math's or numpy's): {error}"
-        ) from error
-    return formula
-
-
-def _sigmoid(a: Floats) -> Floats:
-    small = np.exp(-np.abs(a))
-    return np.where(a >= 0.0, 1.0, small) / (1.0 + small)
-
-
-def _bell(a: Floats, scale: float) -> Floats:
-    """Return scale * sigmoid'(a) without cancellation or overflow; tanh'(a) is 4 sigmoid'(2a)."""
-    small = np.exp(-np.abs(a))
-    result: Floats = scale * small / np.square(1.0 + small)
-    return result
-
-
-#: For the commonest rows the same numbers in fewer passes over an array: (phi of a, sigma' of a and phi). The
-#: tests hold them against their rows.
-FAST: dict[Any, tuple[Callable[[Floats], Floats], Callable[[Floats, Floats], Any]]] = {
-    ops.identity: (lambda a: a, lambda a, phi: 1.0),
-    ops.tanh: (np.tanh, lambda a, phi: _bell(2.0 * a, 4.0)),
-    ops.sigmoid: (_sigmoid, lambda a, phi: _bell(a, 1.0)),
-    ops.relu: (lambda a: np.maximum(a, 0.0), lambda a, phi: np.where(a <= 0.0, ABSENT, 1.0)),
-}
-
-
-def _arity(op: Op) -> str:
-    return f"{op.arity} arguments" if op.arity > 0 else "a sequence"
-
-
-# The equations. ---------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class State:
-    """What every neuron holds for a block of samples: a [n, B], phi and delta [n + 1, B].
-
-    The last row of phi and delta is 0: what the padding of a tile points to.
-    """
-
-    a: Floats
-    phi: Floats
-    delta: Floats
-
-
-def forward_pass(plan: Plan, work: Work, x: Floats, state: State) -> None:
-    """Compute a and phi of every neuron, level by level.
-
-    Args:
-        plan: the order of evaluation.
-        work: weights and biases.
-        x: a block of samples, as columns [p, B].
-        state: where to.
-    """
-    a, phi = state.a, state.phi
-    with np.errstate(all="ignore"):  # values are IEEE doubles: overflow is inf, not a warning
-        a[plan.inputs] = phi[plan.inputs] = x
-        for level in plan.levels:
-            a[level.rows] = work.biases[level.rows, None]
-            for tile in level.sources:
-                a[tile.rows] += tile.sums(work.weights, phi)  # (3): a_l = b_l + sum_j w_lj phi_j
-            for sigma, rows in level.activations:
-                phi[rows] = sigma.value(a[rows])  # (4): phi_l = sigma(a_l)
-
-
-def delta_sweep(plan: Plan, work: Work, output_slopes: Floats, state: State) -> None:
-    """Compute delta of every neuron, from the outputs down, and add up the gradient.
-
-    An output that feeds other neurons gets both the term of the loss and that of its parents.
-
-    Args:
-        plan: the order of evaluation.
-        work: weights and biases; the gradients, summed over samples, are added to it.
-        output_slopes: dL^(i)/dphi of the outputs [q, B]; no weight is needed for them.
-        state: a and phi; receives delta.
-    """
-    a, phi, delta = state.a, state.phi, state.delta
-    delta.fill(0.0)
-    with np.errstate(all="ignore"):
-        delta[plan.outputs] = output_slopes
-        for level in reversed(plan.levels):
-            for tile in level.parents:
-                delta[tile.rows] += tile.sums(work.weights, delta)  # (7): sum_{k in P(l)} delta_k w_kl,
-            for sigma, rows in level.reaching:
-                delta[rows] = _times(sigma.slope(a[rows], phi[rows]), delta[rows])  # times sigma'(a_l)
-            for tile in level.sources:
-                work.weight_gradient[tile.links] += tile.products(delta, phi)  # dL/dw_lj = delta_l phi_j
-        work.bias_gradient += delta[:-1].sum(axis=1)  # dL/db_l = delta_l: the weight of a source that is 1
-
-
-def input_deltas(plan: Plan, work: Work, state: State) -> None:
-    """Complete the sweep by dL/dx of the inputs, which training has no use for: (7) with sigma' = 1."""
-    with np.errstate(all="ignore"):
-        for tile in plan.input_parents:
-            state.delta[tile.rows] += tile.sums(work.weights, state.delta)
-
-
-def _times(slope: Floats, delta: Floats) -> Floats:
-    """Return slope * delta, and 0 where the slope is absent or nothing arrives, even if the other is not finite."""
-    product: Floats = slope * delta
-    product[(slope == ABSENT) | (delta == 0.0)] = 0.0
-    return product
-
-
-class Work:
-    """The parameters as tiles want them, the gradients being summed, the states of a block of samples."""
-
-    def __init__(self, plan: Plan, weights: Floats, biases: Floats, size: int) -> None:
-        #: Weights [E + 1]; the last is 0, what the padding of a tile points to.
-        self.weights: Floats = np.append(weights, 0.0)
-        self.biases = biases
-        self.weight_gradient: Floats = np.zeros(len(weights) + 1)
-        self.bias_gradient: Floats = np.zeros(len(biases))
-        #: Samples of a block.
-        self.size = size
-        self._plan = plan
-        self._state: State | None = None
-
-    def state(self, samples: int) -> State:
-        """Return the states for a block of so many samples; those of the last block if it had as many."""
-        if self._state is None or self._state.a.shape[1] != samples:
-            n = len(self.biases)
-            self._state = State(
-                np.empty((n, samples)), np.zeros((n + 1, samples)), np.zeros((n + 1, samples))
-            )
-        return self._state
-
-    def gradients(self, samples: int) -> tuple[Floats, Floats]:
-        """Return the gradients of the mean loss by the weights [E] and by the biases [n]."""
-        self.weight_gradient[self._plan.dead_links] = 0.0
-        self.bias_gradient[self._plan.inputs] = 0.0
-        return self.weight_gradient[:-1] / samples, self.bias_gradient / samples
-
-
-# The plan. --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Some neurons of one level with the links at one end of them, as matrices [neurons, links of each].
+class Places(NamedTuple):
+    """Where the parameters of a net are in one vector; -1 for what is constant.
 
     Attributes:
-        rows: the neurons.
-        others: the neurons at the other end: [m, K], padded with n; or, where all rows share one list, that
-            list.
-        links: positions of the links [m, K], padded with E.
-        shared: whether the rows share one list of others, so that the sums are a matrix product.
+        links: of the weights of the net's own links [E]; links may share one.
+        biases: of the biases of its own units [n].
+        initial: of their phi before the first step [n].
+        size: how many parameters there are.
     """
 
-    rows: Rows
-    others: Rows
     links: Ints
-    shared: bool
-
-    def sums(self, weights: Floats, x: Floats) -> Floats:
-        """Return for each row the sum over its links of weight times x at the other end [m, B]."""
-        w: Floats = weights[self.links]
-        if self.shared:
-            return w @ self._gather(x)
-        result: Floats = np.matmul(w[:, None, :], self._gather(x))[:, 0]
-        return result
-
-    def products(self, delta: Floats, phi: Floats) -> Floats:
-        """Return for each link [m, K] the sum over the samples of delta at the row times phi at the other end."""
-        d = delta[self.rows]
-        if self.shared:
-            return d @ self._gather(phi).T
-        result: Floats = np.matmul(self._gather(phi), d[:, :, None])[:, :, 0]
-        return result
-
-    def _gather(self, x: Floats) -> Floats:
-        return x[self.others] if isinstance(self.others, slice) else x.take(self.others, axis=0)
+    biases: Ints
+    initial: Ints
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """The neurons whose longest path from an input has one length.
+class Batch(NamedTuple):
+    """The data of a call.
 
     Attributes:
-        rows: the neurons.
-        sources: their links from their sources, for a and for the gradient.
-        parents: their links to their parents, for delta.
-        activations: the activations with the neurons that have them.
-        reaching: the same for the neurons from which an output can be reached; the others have delta 0.
+        x: [N, T, p].
+        y: targets [k, N, steps], steps being T or, for a loss at the last step, 1; None without a loss.
+        seen: the weight of every sample and step in the loss [N, T], None if all count alike.
+        first: the first step with a loss.
+        before: phi of all units, by their places in the tables, before the first step [N, D, size]; None for the
+            initial states.
     """
 
-    rows: Rows
-    sources: list[Tile]
-    parents: list[Tile]
-    activations: list[tuple[Activation, Rows]]
-    reaching: list[tuple[Activation, Rows]]
+    x: NDArray[Any]
+    y: NDArray[Any] | None = None
+    seen: NDArray[Any] | None = None
+    first: int = 0
+    before: NDArray[Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The order in which a net is evaluated; follows from the structure alone and never holds a weight.
-
-    Attributes:
-        level: per unit [n] the longest path that leads there.
-        levels: the levels from 1 upwards.
-        inputs: positions of the inputs.
-        outputs: positions of the outputs.
-        input_parents: the links from the inputs to their parents.
-        dead_links: links into neurons from which no output can be reached: their gradient is 0 whatever phi
-            is.
-    """
-
-    level: Ints
-    levels: list[Level] = field(repr=False)
-    inputs: Ints
-    outputs: Ints
-    input_parents: list[Tile] = field(repr=False)
-    dead_links: Ints
+def batch_of(x: Floats, seen: Seen, before: NDArray[Any] | None = None) -> Batch:
+    """Return the data of a call with a loss: inputs [N, T, p], what the loss sees, and states before the first step."""
+    samples, steps, _ = x.shape
+    if len(seen.row) == samples and (steps == 1 or (seen.step == steps - 1).all()):
+        return Batch(x, seen.targets[:, :, None], None, steps - 1, before)
+    y = np.zeros((len(seen.targets), samples, steps))
+    y[:, seen.row, seen.step] = seen.targets
+    counts = None
+    if len(seen.row) < samples * steps:
+        counts = np.zeros((samples, steps))
+        counts[seen.row, seen.step] = 1.0
+    return Batch(x, y, counts, int(seen.step.min(initial=0)), before)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lists:
-    """Links sorted by one end (compressed rows): those of unit i are ``others[start[i]:start[i + 1]]``."""
+class _Room:
+    """What a thread works in, for so many time steps."""
 
-    start: Ints
-    count: Ints
-    others: Ints
-    links: Ints
-    same: NDArray[np.uint64]  # equal for units whose lists of others are equal, and by chance once in 2**64
+    def __init__(self, code: _Code, steps: int) -> None:
+        tables, shape, kind = code.tables, code.tables.shape, code.kind
+        graph = tables.graph
+        samples, late, n = shape.samples, graph.max_delay, graph.size
+        sizes = {
+            Field.PHI: (late + steps) * n * samples,
+            Field.DELTA: (2 * late + steps) * n * samples,
+            Field.INCOMING: (late + steps) * tables.slots * samples,
+            Field.ROOM: (2 * len(graph.outputs) + 1) * samples,
+            Field.TRANSPOSED: tables.widest * samples,
+            Field.WEIGHTS: len(tables.pick),
+            Field.BIASES: n,
+            Field.BEFORE: n,
+        }
+        self.memory = np.zeros(sum(sizes.values()) + 16 * len(sizes) + 16, kind)
+        self.fields: dict[Field, int] = {}
+        self.arrays: dict[Field, NDArray[Any]] = {}
+        at = self.memory.ctypes.data + 63 & -64
+        for field, size in sizes.items():
+            start = (at - self.memory.ctypes.data) // kind.itemsize
+            self.fields[field], self.arrays[field] = at, self.memory[start : start + size]
+            at += size * kind.itemsize + 63 & -64
+        self.sums = np.zeros(tables.gradients + 1)
+        self.fields |= _sums_at(tables, self.sums)
+        weights = self.fields[Field.WEIGHTS]
+        self.fields[Field.WEIGHTS_OUT] = weights + len(tables.into_links) * kind.itemsize
+        self.fields[Field.WEIGHTS_DENSE] = weights + (len(tables.into_links) + len(tables.out_links)) * kind.itemsize
+        self.places = np.array(list(self.fields), np.intp)
+        self.addresses = np.array(list(self.fields.values()), np.int64)
 
-    @classmethod
-    def of(cls, rows: Ints, others: Ints, n: int) -> _Lists:
-        order = np.lexsort((others, rows))
-        count = np.bincount(rows, minlength=n).astype(np.intp)
-        start = np.concatenate([[0], np.cumsum(count)]).astype(np.intp)
-        marks = np.random.default_rng(0).integers(0, 2**64, n, np.uint64)
-        running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(marks[others[order]], dtype=np.uint64)])
-        return cls(start, count, others[order], order, running[start[1:]] - running[start[:-1]])
+    def enter(self, fields: NDArray[np.int64]) -> None:
+        """Have a call work here."""
+        before = fields[Field.BEFORE]
+        fields[self.places] = self.addresses
+        if not fields[Field.PICK_BEFORE]:
+            fields[Field.BEFORE] = before
 
 
-def make_plan(
-    source: Ints,
-    target: Ints,
-    inputs: Ints,
-    outputs: Ints,
-    activations: Sequence[Activation | None],
-    names: Sequence[str],
-) -> Plan:
-    """Make the plan of a net.
+def room_size(code: _Code, steps: int) -> int:
+    """Return how many bytes a thread takes for so many steps."""
+    late, size = code.tables.graph.max_delay, code.tables.graph.size
+    rows = (2 * steps + 3 * late) * size + (steps + late) * code.tables.slots
+    return rows * code.tables.shape.samples * code.kind.itemsize
+
+
+def _sums_at(tables: Tables, sums: Floats) -> dict[Field, int]:
+    """Return where in an array the gradients are, and behind them the loss."""
+    fields = Field.GRADIENT_OUT, Field.GRADIENT_DENSE, Field.GRADIENT_BIAS, Field.TOTAL
+    return dict(zip(fields, tables.sums_at(sums), strict=True))
+
+
+class _Code:
+    """The tables of a net for one kind of blocks, where its parameters are in them, and the code that runs on them."""
+
+    def __init__(
+        self, graph: Graph, places: Places, programs: dict[Activation, ActivationPrograms], scalar: str, alone: bool,
+        ahead: bool,
+    ) -> None:  # fmt: skip
+        self.kind = np.dtype(np.float64 if scalar == "double" else np.float32)
+        codes: dict[Any, Any] = {sigma: activation_code(sigma, programs[sigma], scalar) for sigma in programs}
+        shape, self._code = netkernel.code(scalar, alone, ahead, absent(scalar))
+        self.tables = tables = Tables(graph, shape, codes)
+        self.evaluate = self._code.address("evaluate")
+        take, clear, run, give = (self._code.address(name) for name in ("take", "clear", "run", "give"))
+        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        self.take, self.clear, self.run, self.give = call(take), call(clear), call(run), call(give)
+
+        # What is no parameter lies in one array; see `NetCode.fixed`.
+        own, order = len(places.biases), tables.order
+        more = np.full(graph.size - own, -1)
+        weights, count = _picked(np.concatenate([places.links, np.full(len(graph.constants), -1)]), 0)
+        biases, count = _picked(np.concatenate([places.biases, more]), count)
+        before, _ = _picked(np.concatenate([places.initial, more]), count)
+        self.pick = weights[tables.pick].astype(np.int32)
+        self.pick_bias, self.pick_before = (x[order].astype(np.int32) for x in (biases, before))
+
+        # Per parameter its places among the gradients.
+        owner = np.concatenate([*[places.links] * len(tables.found), places.biases, places.initial])
+        found = np.concatenate([*(f[: len(places.links)] for f in tables.found), tables.found_bias[:own],
+                                tables.found_initial[:own]])  # fmt: skip
+        there = (owner >= 0) & (found < tables.gradients - 1)
+        lists = Lists.by(owner[there], places.size)
+        self.place_start, self.places = lists.start.astype(np.int32), found[there][lists.items].astype(np.int32)
+        self.fields = self._fields(places)
+
+    def _fields(self, places: Places) -> NDArray[np.int64]:
+        tables, graph = self.tables, self.tables.graph
+        fields = np.zeros(len(Field), np.int64)
+        arrays: dict[Field, NDArray[Any]] = {
+            Field.FORWARD: tables.forward, Field.BACKWARD: tables.backward, Field.INITIAL: tables.initial,
+            Field.INTO: tables.into, Field.INTO_SOURCE: tables.into_source, Field.OUT: tables.out,
+            Field.OUT_TARGET: tables.out_target, Field.OUT_UNIT: tables.out_unit,
+            Field.OUT_INCOMING: tables.out_incoming, Field.LISTS: tables.lists, Field.OUTPUT_ROWS: tables.outputs,
+            Field.OUTPUT_INCOMING: tables.output_incoming, Field.PICK: self.pick, Field.PICK_BIAS: self.pick_bias,
+            Field.PICK_BEFORE: self.pick_before, Field.PLACE_START: self.place_start, Field.PLACES: self.places,
+        }  # fmt: skip
+        for field, array in arrays.items():
+            fields[field] = array.ctypes.data
+        for field, number in {
+            Field.FORWARD_COUNT: len(tables.forward), Field.BACKWARD_COUNT: len(tables.backward),
+            Field.INITIAL_COUNT: len(tables.initial), Field.DELAY: graph.max_delay, Field.UNITS: graph.size,
+            Field.FRAME: graph.size * tables.shape.samples, Field.PICK_COUNT: len(self.pick),
+            Field.INCOMING_FRAME: tables.slots * tables.shape.samples, Field.INPUTS: len(graph.inputs),
+            Field.OUTPUTS: len(graph.outputs), Field.GRADIENTS: tables.gradients, Field.PARAMETERS: places.size,
+        }.items():  # fmt: skip
+            fields[field] = number
+        return fields
+
+
+def _picked(places: Ints, count: int) -> tuple[Ints, int]:
+    """Return the places of parameters, for what is none -1 - its place among the constants, and how many those are."""
+    constant = places < 0
+    return np.where(constant, -count - np.cumsum(constant), places), count + int(constant.sum())
+
+
+class NetCode:
+    """A net as native code.
 
     Args:
-        source: [E] where the links lead from.
-        target: [E] where they lead to.
-        inputs: positions of the inputs.
-        outputs: positions of the outputs.
-        activations: [n].
-        names: [n], for messages.
-
-    Raises:
-        ValueError: if the links form a cycle, naming its neurons.
+        graph: the net.
+        places: where its parameters are in a vector.
     """
-    n = len(names)
-    into, out_of = _Lists.of(target, source, n), _Lists.of(source, target, n)
-    fronts, level = _fronts(into, out_of, inputs, names)
-    reaches = np.zeros(n, bool)
-    reaches[outputs] = True
-    kinds: dict[Activation | None, int] = {}
-    kind = np.array([kinds.setdefault(sigma, len(kinds)) for sigma in activations], np.intp)
-    by_kind = list(kinds)
-    levels = []
-    for units in reversed(fronts[1:]):
-        targets, owner = _gather_lists(out_of, units)
-        if len(targets):
-            reaches[units] |= np.bincount(owner, reaches[targets], minlength=len(units)) > 0
-        groups = [(by_kind[k], units[kind[units] == k]) for k in np.unique(kind[units])]
-        live = [(sigma, rows[reaches[rows]]) for sigma, rows in groups]
-        levels.append(
-            Level(
-                rows=_as_rows(units),
-                sources=_tiles(units, into),
-                parents=_tiles(units[reaches[units]], out_of),
-                activations=[(sigma, _as_rows(rows)) for sigma, rows in groups if sigma is not None],
-                reaching=[(sigma, _as_rows(rows)) for sigma, rows in live if sigma is not None and len(rows)],
-            )
-        )
-    levels.reverse()
-    return Plan(
-        level, levels, inputs, outputs, _tiles(np.sort(inputs), out_of), np.flatnonzero(~reaches[target])
-    )
 
+    def __init__(self, graph: Graph, places: Places) -> None:
+        self.graph, self.places = graph, places
+        self._codes: dict[Any, _Code] = {}
+        self._programs: dict[str, dict[Activation, ActivationPrograms]] = {}
+        self._kernels: dict[Any, Kernel] = {}
+        self._losses: list[tuple[Loss, int, Program]] = []
+        self._own = threading.local()
+        self._learned = places.initial[places.initial >= 0]
+        self._constant = [np.flatnonzero(x < 0) for x in (places.links, places.biases, places.initial)]
 
-def _fronts(into: _Lists, out_of: _Lists, inputs: Ints, names: Sequence[str]) -> tuple[list[Ints], Ints]:
-    """Return the units of every level, and every unit's level (Kahn's algorithm, front by front)."""
-    n = len(names)
-    waiting = into.count.copy()
-    level = np.full(n, -1, np.intp)
-    level[inputs] = 0
-    fronts = [np.sort(inputs)]
-    # A neuron without sources is as if a constant fed it: level 1, however many the inputs.
-    rootless = np.flatnonzero((waiting == 0) & (level < 0))
-    while True:
-        targets, times = np.unique(_gather_lists(out_of, fronts[-1])[0], return_counts=True)
-        waiting[targets] -= times
-        ready = targets[waiting[targets] == 0]
-        if len(rootless):
-            ready, rootless = np.union1d(ready, rootless), rootless[:0]
-        if not len(ready):
-            break
-        level[ready] = len(fronts)
-        fronts.append(ready)
-    if (level < 0).any():
-        raise ValueError(_cycle(into, level < 0, names))
-    return fronts, level
+    def fixed(self, weights: Floats, biases: Floats, initial: Floats) -> Floats:
+        """Return what is no parameter as one array: of the weights, of the biases, of the initial states."""
+        links, units, states = self._constant
+        more = np.zeros(self.graph.size - len(biases))
+        return np.concatenate([
+            weights[links], self.graph.constants, biases[units], more, initial[states], more,
+        ])  # fmt: skip
 
+    def loss(self, seen: Seen) -> Program:
+        """Return the program of a loss, recorded once for every `Loss` object: its formula may read what changes."""
+        targets = len(seen.targets)
+        for loss, count, program in self._losses:
+            if count == targets and (loss is seen.loss or (loss == seen.loss and loss.known)):
+                return program
+        program = loss_program(seen.loss.formula, len(self.graph.outputs), targets)
+        self._losses = [*self._losses[-3:], (seen.loss, targets, program)]
+        return program
 
-def _gather_lists(lists: _Lists, units: Ints) -> tuple[Ints, Ints]:
-    """Return the others of these units, list after list, and for each the place in `units` it belongs to."""
-    count = lists.count[units]
-    owner = np.repeat(np.arange(len(units)), count)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return lists.others[lists.start[units][owner] + within], owner
+    def loss_and_gradient(
+        self, vector: Floats, fixed: Floats, x: Floats, seen: Seen, loss: Program, *, state: Floats | None = None,
+        truncate: int | None = None, dtype: Any = np.float64, threads: int | None = None,
+    ) -> tuple[float, Floats]:  # fmt: skip
+        """Return the mean loss over what is seen, and its gradient by the parameters.
 
-
-def _cycle(into: _Lists, stuck: NDArray[np.bool_], names: Sequence[str]) -> str:
-    """Return the message that names a cycle: a stuck unit has a stuck source, so walking back comes round."""
-    seen: dict[int, int] = {}
-    unit = int(np.flatnonzero(stuck)[0])
-    while unit not in seen:
-        seen[unit] = len(seen)
-        sources = into.others[into.start[unit] : into.start[unit + 1]]
-        unit = int(sources[stuck[sources]][0])
-    walk = [*list(seen)[seen[unit] :], unit][::-1]
-    shown = [names[i] for i in walk]
-    if len(shown) > 12:
-        shown = [*shown[:6], f"... ({len(shown) - 11} more) ...", *shown[-5:]]
-    return (
-        f"the links form a cycle: {' -> '.join(shown)}; a net is evaluated from its inputs on, so no neuron "
-        "may feed itself; remove one of these links"
-    )
-
-
-def _tiles(units: Ints, lists: _Lists) -> list[Tile]:
-    """Cut the lists of some units of one level into tiles: shared lists as matrix products, others padded."""
-    units = units[lists.count[units] > 0]
-    tiles: list[Tile] = []
-    if len(units) > 1:
-        _, first, group, size = np.unique(
-            lists.same[units], return_index=True, return_inverse=True, return_counts=True
-        )
-        links = size * lists.count[units[first]]
-        shared = (size > 1) & ((links >= PRODUCT) | (size == len(units)))
-        for g in np.flatnonzero(shared):
-            rows = units[group == g]
-            others, places = _matrix(rows, lists)
-            if (others != others[0]).any():  # the marks agreed by chance
-                shared[g] = False
+        Args:
+            vector: the parameters.
+            fixed: what is no parameter, by `fixed`.
+            x: the inputs [N, T, p].
+            seen: what the loss sees.
+            loss: by `loss_program`.
+            state: phi of the net's own units before the first step [N, D, n]; None for the initial states.
+            truncate: the length of windows that pass their states on, and no gradient; None is one window.
+            dtype: float64 or float32, in which the net is computed. The gradient is added up in float64.
+            threads: how many threads at most; None: one for every processor. The result does not depend on it.
+        """
+        code, share, steps = self._code(dtype, len(x)), 1.0 / len(seen.row), x.shape[1]
+        vector = np.ascontiguousarray(vector, np.float64)
+        before = None if state is None else self._placed(code, state)
+        if truncate is None or truncate >= steps:
+            if room_size(code, steps) > MOST_ROOM and steps > 4 * self.graph.max_delay:
+                total, found = _Recomputed(self, code, fixed, loss, share)(vector, x, seen, before)
             else:
-                tiles.append(Tile(_as_rows(rows), _as_rows(others[0]), places, True))
-        units = units[~shared[group]]
-    units = units[np.argsort(-lists.count[units], kind="stable")]
-    count = lists.count[units]
-    start = 0
-    while start < len(units):
-        width = int(count[start])
-        stop = start + max(1, TILE // width)
-        if (len(units) - start) * width > SMALL:  # lists of less than half the length wait for the next tile
-            stop = min(stop, int(np.searchsorted(-count, -(width // 2), side="left")))
-        rows = units[start : max(stop, start + 1)]
-        others, places = _matrix(rows, lists)
-        tiles.append(Tile(_as_rows(rows), others, places, False))
-        start += len(rows)
-    return tiles
+                total, found = self.prepared(fixed, batch_of(x, seen, before), loss, share, dtype, threads)(vector)
+            if state is not None:
+                found[self._learned] = 0.0
+            return total, found
+        total, sums, everyone = 0.0, np.zeros(self.places.size), slice(0, len(x))
+        for start in range(0, steps, truncate):
+            window = slice(start, min(start + truncate, steps))
+            batch = batch_of(x[:, window], seen.part(everyone, window), before)
+            call = self.prepared(fixed, batch, loss, share, dtype, threads, after=True)
+            value, found = call(vector)
+            if start or state is not None:  # what a later window begins with is no initial state
+                found[self._learned] = 0.0
+            before = call.after
+            total, sums = total + value, sums + found
+        return total, sums
+
+    def prepared(
+        self, fixed: Floats, batch: Batch, loss: Program, share: float, dtype: Any = np.float64,
+        threads: int | None = 1, after: bool = False,
+    ) -> _AtOnce:  # fmt: skip
+        """Return loss and gradient as a function of the parameters alone: for nets that take less time than a call.
+
+        Args:
+            fixed: what is no parameter, by `fixed`.
+            batch: the data.
+            loss: by `loss_program`.
+            share: one over the number of samples and steps that count, for the mean.
+            dtype: float64 or float32.
+            threads: how many threads at most.
+            after: whether the states after the last step are wanted, too.
+        """
+        assert batch.y is not None
+        code = self._code(dtype, len(batch.x))
+        fields, kept = self._call(code, fixed, batch)
+        state = self._after(code, fields, len(batch.x)) if after else None
+        kernel = self._kernel(code, loss)
+        fields[Field.LOSS], fields[Field.BACK] = kernel.address, 1
+        fields[Field.SHARE] = np.float64(share).view(np.int64)
+        workers.check(threads)
+        samples, steps, _ = batch.x.shape
+        fields[Field.START], fields[Field.STOP] = 0, samples
+        parts = _parts(self.graph, code.tables.shape, samples, steps)
+        if len(parts) > 1:
+            threads = workers.processors() if threads is None else threads
+            return _InParts(self, code, kernel, fields, kept, state, parts, threads)
+        return _AtOnce(self, code, kernel, fields, kept, state)
+
+    def predict(
+        self, vector: Floats, fixed: Floats, x: Floats, *, state: Floats | None = None, dtype: Any = np.float64
+    ) -> NDArray[Any]:
+        """Return the outputs [N, T, q], window by window of the steps; for the arguments see `loss_and_gradient`."""
+        code = self._code(dtype, len(x))
+        before = None if state is None else self._placed(code, state)
+        samples, steps, _ = x.shape
+        result = np.empty((samples, steps, len(self.graph.outputs)), code.kind)
+        window = max(1, self.graph.max_delay, MOST_ROOM // room_size(code, 1))
+        for start in range(0, steps, window):
+            part = slice(start, min(start + window, steps))
+            before = self._outputs(code, vector, fixed, Batch(x[:, part], before=before), result[:, part])
+        return result
+
+    def prepared_for(
+        self, fixed: Floats, x: Floats, seen: Seen, loss: Program, dtype: Any, threads: int | None
+    ) -> _AtOnce | None:
+        """Return `loss_and_gradient` of one window as a function of the parameters; None for very long sequences."""
+        if room_size(self._code(dtype, len(x)), x.shape[1]) > MOST_ROOM:
+            return None
+        return self.prepared(fixed, batch_of(x, seen), loss, 1.0 / len(seen.row), dtype, threads)
+
+    def step(
+        self, vector: Floats, fixed: Floats, x: Floats, state: Floats | None
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Return the outputs [N, q] of one step with the inputs x [N, 1, p], and the states [N, D, n] after it."""
+        code = self._code(np.float64, len(x))
+        result = np.empty((len(x), 1, len(self.graph.outputs)))
+        before = None if state is None else self._placed(code, state)
+        after = self._outputs(code, vector, fixed, Batch(x, before=before), result)
+        own = code.tables.number[: len(self.places.biases)]
+        return result[:, 0], None if after is None else after[:, :, own]
+
+    def _outputs(
+        self, code: _Code, vector: Floats, fixed: Floats, batch: Batch, result: NDArray[Any] | None
+    ) -> NDArray[Any] | None:
+        """Write the outputs, and return the states after the last step."""
+        fields, _kept = self._call(code, fixed, batch)
+        samples, steps, _ = batch.x.shape
+        if result is not None:
+            _give(fields, Field.RESULT, result, Field.RESULT_SAMPLE, Field.RESULT_STEP, Field.RESULT_OUTPUT)
+        state = self._after(code, fields, samples)
+        vector = np.ascontiguousarray(vector, np.float64)
+        fields[Field.VECTOR], fields[Field.START], fields[Field.STOP] = vector.ctypes.data, 0, samples
+        self.room(code, steps).enter(fields)
+        code.take(fields.ctypes.data)
+        code.run(fields.ctypes.data)
+        raise_what_python_raised()
+        return state
+
+    def _after(self, code: _Code, fields: NDArray[np.int64], samples: int) -> NDArray[Any] | None:
+        if not self.graph.max_delay:
+            return None
+        state = np.empty((samples, self.graph.max_delay, self.graph.size), code.kind)
+        _give(fields, Field.AFTER, state, Field.AFTER_SAMPLE, Field.AFTER_FRAME, Field.AFTER_UNIT)
+        return state
+
+    def _placed(self, code: _Code, state: Floats) -> NDArray[Any]:
+        """Return states of the net's own units [N, D, n] as tables have them."""
+        placed = np.zeros((*state.shape[:2], self.graph.size), code.kind)
+        placed[:, :, code.tables.number[: state.shape[2]]] = state
+        return placed
+
+    def _code(self, dtype: Any, samples: int) -> _Code:
+        scalar = SCALARS[np.dtype(dtype).char]
+        alone = samples == 1
+        width = netkernel.VECTORS * machine.vector_lanes() * 8
+        ahead = not alone and 2 * self.graph.size * width > LARGE
+        with machine.locked():
+            self._read_formulas(scalar)
+            key = scalar, alone, ahead
+            if key not in self._codes:
+                self._codes[key] = _Code(self.graph, self.places, self._programs[scalar], *key)
+            return self._codes[key]
+
+    def _read_formulas(self, scalar: str) -> None:
+        """Record the activations; a user's formula every time, for it may read what has changed since."""
+        known = self._programs.setdefault(scalar, {})
+        if known and all(sigma.has_name for sigma in known):
+            return
+        for sigma in dict.fromkeys(self.graph.activations):
+            if sigma is None or sigma.function is ops.identity or (sigma in known and sigma.has_name):
+                continue
+            programs = activation_programs(sigma, scalar)
+            if known.get(sigma) != programs:
+                known[sigma] = programs
+                self._codes.clear()
+
+    def _call(self, code: _Code, fixed: Floats, batch: Batch) -> tuple[NDArray[np.int64], list[Any]]:
+        """Return what a call is given, and what must live as long."""
+        fields, kind, graph = code.fields.copy(), code.kind, self.graph
+        x = np.ascontiguousarray(batch.x, kind)
+        kept: list[Any] = [code, x, fixed]
+        fields[Field.STEPS], fields[Field.FIXED] = x.shape[1], fixed.ctypes.data
+        _give(fields, Field.X, x, Field.X_SAMPLE, Field.X_STEP, Field.X_INPUT)
+        if batch.y is not None:
+            y = np.ascontiguousarray(batch.y, kind)
+            kept.append(y)
+            _give(fields, Field.Y, y, Field.Y_NUMBER, Field.Y_SAMPLE, Field.Y_STEP)
+            fields[Field.FIRST_LOSS] = batch.first
+            if y.shape[2] == 1:
+                fields[Field.Y_STEP] = 0
+        if batch.seen is not None:
+            seen = np.ascontiguousarray(batch.seen, kind)
+            kept.append(seen)
+            _give(fields, Field.SEEN, seen, Field.SEEN_SAMPLE, Field.SEEN_STEP)
+        if batch.before is not None and graph.max_delay:
+            before = batch.before
+            kept.append(before)
+            _give(fields, Field.BEFORE, before, Field.BEFORE_SAMPLE, Field.BEFORE_FRAME, Field.BEFORE_UNIT)
+            fields[Field.PICK_BEFORE] = 0
+        elif not graph.max_delay:
+            fields[Field.PICK_BEFORE] = 0
+        else:
+            fields[Field.BEFORE_UNIT] = 1
+        return fields, kept
+
+    def _kernel(self, code: _Code, loss: Program) -> Kernel:
+        key = loss, code.kind.char, code.tables.shape.lanes == 1
+        with machine.locked():
+            if key not in self._kernels:
+                self._kernels[key] = Kernel(loss, int(code.tables.shape.lanes == 1), code.kind)
+            return self._kernels[key]
+
+    def room(self, code: _Code, steps: int) -> _Room:
+        """Return the memory of this thread for so many steps."""
+        rooms = self._own.__dict__.setdefault("rooms", {})
+        room = rooms.get((id(code), steps))
+        if room is None:
+            room = rooms[id(code), steps] = _Room(code, steps)
+        return room  # type: ignore[no-any-return]
 
 
-def _matrix(rows: Ints, lists: _Lists) -> tuple[Ints, Ints]:
-    """Return the others and the links of some units as matrices, short lists padded with n and E."""
-    count = lists.count[rows]
-    column = np.arange(count.max())
-    there = column < count[:, None]
-    at = np.where(there, lists.start[rows][:, None] + column, 0)
-    return (
-        np.where(there, lists.others[at], len(lists.count)),
-        np.where(there, lists.links[at], len(lists.links)),
-    )
+class _AtOnce:
+    """A call of one thread, as a function of the parameters."""
+
+    def __init__(
+        self, net: NetCode, code: _Code, loss: Kernel, fields: NDArray[np.int64], kept: list[Any],
+        after: NDArray[Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.net, self.code, self.loss, self.fields, self.kept = net, code, loss, fields, kept
+        #: phi of all units in the last steps, by their places in the tables [N, D, size], if it was asked for.
+        self.after = after
+        self.count = net.places.size
+        self.address = code.evaluate
+        self.thread = -1
+        self.python = loss.calls_python or code.tables.calls_python
+
+    def enter(self, fields: NDArray[np.int64]) -> list[Any]:
+        """Have the call work in the memory of this thread, and return what must live as long."""
+        room = self.net.room(self.code, int(fields[Field.STEPS]))
+        room.enter(fields)
+        return [room, *_loss_arguments(self.code, self.loss, fields)]
+
+    def __call__(self, vector: Floats) -> tuple[float, Floats]:
+        """Return loss and gradient."""
+        if self.thread != get_ident():
+            self.entered = self.enter(self.fields)
+            self.thread = get_ident()
+        results = np.empty(self.count + 1)
+        invoke.batch(self.address, 0, 1, self.fields, vector, results)
+        if self.python:
+            raise_what_python_raised()
+        return float(results[-1]), results[:-1]
 
 
-def _as_rows(indices: Ints) -> Rows:
-    """Return a slice where the indices are neighbours in order: reading it makes no copy."""
-    if len(indices) and indices[-1] - indices[0] == len(indices) - 1 and (np.diff(indices) == 1).all():
-        return slice(int(indices[0]), int(indices[-1]) + 1)
-    return indices
+def _loss_arguments(code: _Code, loss: Kernel, fields: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Give a call what its loss is given, and return that."""
+    work, arguments = np.empty(max(1, loss.workspace), code.kind), np.zeros(16, np.int64)
+    fields[Field.LOSS_ARGUMENTS] = arguments.ctypes.data
+    arguments[1] = work.ctypes.data
+    arguments[5:7] = arguments[11:13] = arguments[14:16] = 1, code.tables.shape.samples
+    arguments[8:10] = fields[Field.Y_SAMPLE], fields[Field.Y_NUMBER]
+    return work, arguments
 
 
-def block_size(n: int, samples: int) -> int:
-    """Return how many samples to evaluate at a time: enough for a call to pay, few enough for the memory."""
-    return min(samples, max(32, min(512, BLOCK // max(n, 1))))
+class _InParts(_AtOnce):
+    """A call whose samples go to several threads in parts, which depend on the work alone."""
+
+    def __init__(
+        self, net: NetCode, code: _Code, loss: Kernel, fields: NDArray[np.int64], kept: list[Any],
+        after: NDArray[Any] | None, parts: list[tuple[int, int]], threads: int,
+    ) -> None:  # fmt: skip
+        super().__init__(net, code, loss, fields, kept, after)
+        self.parts, self.threads = parts, min(threads, len(parts))
+
+    def __call__(self, vector: Floats) -> tuple[float, Floats]:
+        """Return loss and gradient."""
+        code, fields = self.code, self.fields.copy()
+        room = self.net.room(code, int(fields[Field.STEPS]))
+        room.enter(fields)
+        results = np.empty(self.count + 1)
+        fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
+        code.take(fields.ctypes.data)
+        sums = np.empty((len(self.parts), code.tables.gradients + 1))
+
+        def work(first: int) -> None:
+            own = fields.copy()
+            kept = self.enter(own)
+            own[_TAKEN] = fields[_TAKEN]
+            for part in range(first, len(self.parts), self.threads):
+                for field, address in _sums_at(code.tables, sums[part]).items():
+                    own[field] = address
+                own[Field.START], own[Field.STOP] = self.parts[part]
+                code.clear(own.ctypes.data)
+                code.run(own.ctypes.data)
+            del kept
+            raise_what_python_raised()
+
+        workers.run_all([partial(work, first) for first in range(self.threads)])
+        total = sums.sum(axis=0)
+        for field, address in _sums_at(code.tables, total).items():
+            fields[field] = address
+        code.give(fields.ctypes.data)
+        return float(results[-1]), results[:-1]
 
 
-def blocks(samples: int, size: int) -> Iterator[slice]:
-    """Yield the slices of so many samples at most that make up all."""
-    for start in range(0, samples, size):
-        yield slice(start, min(start + size, samples))
+class _Recomputed:
+    """A call for long sequences, which keeps their states at some steps and computes those between them again.
+
+    T steps in stretches of about sqrt(T) take the memory of one stretch, and D states for each; the forward pass is
+    done twice (A. Griewank, A. Walther, Evaluating Derivatives, 2008, chapter 12, with one level of checkpoints).
+    """
+
+    def __init__(self, net: NetCode, code: _Code, fixed: Floats, loss: Program, share: float) -> None:
+        self.net, self.code, self.fixed, self.share = net, code, fixed, share
+        self.loss = net._kernel(code, loss)
+
+    def __call__(
+        self, vector: Floats, x: Floats, seen: Seen, before: NDArray[Any] | None
+    ) -> tuple[float, Floats]:
+        """Return loss and gradient."""
+        code, late, (samples, steps, _) = self.code, self.net.graph.max_delay, x.shape
+        count = max(1, steps // max(2 * late, round(steps**0.5)))
+        edges = [steps * k // count for k in range(count + 1)]
+        stretches = [slice(a, b) for a, b in pairwise(edges)]
+        room = _Room(code, max(s.stop - s.start for s in stretches))
+        results = np.empty(self.net.places.size + 1)
+        finish: NDArray[np.int64] | None = None
+        for start in range(0, samples, code.tables.shape.samples):
+            rows = slice(start, min(start + code.tables.shape.samples, samples))
+            states = [None if before is None else before[rows]]
+            for stretch in stretches[:-1]:
+                batch = Batch(x[rows, stretch], before=states[-1])
+                states.append(self.net._outputs(code, vector, self.fixed, batch, None))
+            saved: tuple[Any, Any] | None = None
+            for k in range(len(stretches) - 1, -1, -1):
+                stretch = stretches[k]
+                batch = batch_of(x[rows, stretch], seen.part(rows, stretch), states[k])
+                fields, kept = self.net._call(code, self.fixed, batch)
+                room.enter(fields)
+                kept += _loss_arguments(code, self.loss, fields)
+                fields[Field.LOSS], fields[Field.BACK] = self.loss.address, 1
+                fields[Field.SHARE] = np.float64(self.share).view(np.int64)
+                fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
+                fields[Field.STOP] = rows.stop - rows.start
+                if k:  # the stretch before pulls by itself what this one sends it
+                    fields[Field.INITIAL_COUNT] = 0
+                if finish is None:
+                    code.clear(fields.ctypes.data)
+                code.take(fields.ctypes.data)
+                saved = self._stretch(room, fields, late, saved)
+                finish = fields
+        assert finish is not None
+        code.give(finish.ctypes.data)
+        raise_what_python_raised()
+        return float(results[-1]), results[:-1]
+
+    def _stretch(self, room: _Room, fields: NDArray[np.int64], late: int, saved: tuple[Any, Any] | None) -> Any:
+        """Run over a stretch, what the later one sent being given, and return what it sends to the earlier one."""
+        steps = int(fields[Field.STEPS])
+        delta = room.arrays[Field.DELTA].reshape(-1, int(fields[Field.FRAME]))
+        incoming = room.arrays[Field.INCOMING].reshape(-1, int(fields[Field.INCOMING_FRAME]))
+        after, last = slice(late + steps, 2 * late + steps), slice(steps, late + steps)
+        delta[after] = 0.0
+        if saved is not None:
+            delta[after], incoming[last] = saved
+            fields[Field.LATER] = late
+        self.code.run(fields.ctypes.data)
+        return delta[late : 2 * late].copy(), incoming[:late].copy()
+
+
+#: What is written once for all threads of a call.
+_TAKEN = [Field.WEIGHTS, Field.WEIGHTS_OUT, Field.WEIGHTS_DENSE, Field.BIASES, Field.BEFORE]
+
+
+def _give(fields: NDArray[np.int64], field: Field, array: NDArray[Any], *strides: Field) -> None:
+    """Tell a call of an array: its address, and the distances along its axes."""
+    fields[field] = array.ctypes.data
+    for stride, step in zip(strides, array.strides, strict=True):
+        fields[stride] = step // array.itemsize
+
+
+def _parts(graph: Graph, shape: Shape, samples: int, steps: int) -> list[tuple[int, int]]:
+    """Return the samples in parts that are worth a thread each; they depend on the work alone."""
+    work = samples * steps * (len(graph.source) + 8 * graph.size)
+    parts = max(1, min(MOST_PARTS, work // PART, samples // (2 * shape.samples)))
+    size = -(-samples // parts // shape.samples) * shape.samples
+    return [(i, min(i + size, samples)) for i in range(0, samples, size)]

@@ -1168,6 +1168,46 @@ _intrinsic("fabs")
 _intrinsic("fma", 3)
 
 
+# Functions with their derivatives. ----------------------------------------------------------------------------------
+
+
+def _tanh_and_slope(x: Vec) -> tuple[Vec, Vec]:
+    """As `tanh`, and 4 e/(1 + e)^2. Where e would be denormal the slope is 0."""
+    f, a = x.at.format, abs(x)
+    bound = (f.bias - 2) * 0.6931
+    p, t = _reduced_exp(at_least(a * -2.0, -bound))
+    s = ((t.bits() - f.bias) << f.fraction).floats()
+    e, below = fma(p, s, s), fma(p, s, s - 1.0)
+    r = 1.0 / (2.0 + below)
+    above, four = a > 0.55, e * 4.0
+    y = select(above, 1.0 - (e + e) * r, abs(below) * r)
+    return with_sign(y, x), select(a > 0.5 * bound, 0.0, four * (r * r))
+
+
+def _sin_and_slope(x: Vec) -> tuple[Vec, Vec]:
+    r, low, n = _reduce_circular(abs(x))
+    s, c, odd = _sin_near_0(r, low), _cos_near_0(r, low), _odd(n)
+    sine = xor_sign(select(odd, c, s), _second_bit_as_sign(n) ^ x.sign())
+    return sine, xor_sign(select(odd, s, c), _second_bit_as_sign(n + 1))
+
+
+def _cos_and_slope(x: Vec) -> tuple[Vec, Vec]:
+    sine, cosine = _sin_and_slope(x)
+    return cosine, -sine
+
+
+def _softplus_and_slope(x: Vec) -> tuple[Vec, Vec]:
+    e = exp(-abs(x))
+    _, half, sr = _log_correction(e, "log1p")
+    return select(x > 0.0, x, 0.0) + (e - (half - sr)), select(x >= 0.0, 1.0, e) / (1.0 + e)
+
+
+#: Functions whose derivative shares its dear part with the value: formulas of both. Native in float32, too.
+WITH_SLOPE: dict[str, Callable[[Vec], tuple[Vec, Vec]]] = {
+    "tanh": _tanh_and_slope, "sin": _sin_and_slope, "cos": _cos_and_slope, "softplus": _softplus_and_slope,
+}  # fmt: skip
+
+
 # Into a module. -----------------------------------------------------------------------------------------------------
 
 
@@ -1206,6 +1246,29 @@ def emit(builder: Any, name: str, args: Sequence[Any], fma: bool | None = None) 
     own = Lanes(builder, format, kind.count, host_has_fma() if fma is None else fma)
     inner = own if function.native_float else Lanes(builder, FORMATS["double"], own.lanes, own.fma)
     return own.cast(function.formula(*[inner.cast(Vec(own, x)) for x in args])).value
+
+
+def declare_with_slope(module: Any, name: str, scalar: str, lanes: int, title: str) -> Any:
+    """Put ``title(x, y, ...)`` into a module, which replaces the vector at x by its value and writes the slope to y.
+
+    Args:
+        module: llvmlite's Module.
+        name: a key of `WITH_SLOPE`.
+        scalar: "double" or "float".
+        lanes: the length of the vectors.
+        title: the name of the function; a third pointer that it takes is not used.
+    """
+    format = FORMATS[scalar]
+    vector, pointer = ir.VectorType(format.type, lanes), ir.PointerType()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3), title)
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    at = Lanes(builder, format, lanes, host_has_fma())
+    x = builder.load(function.args[0], typ=vector, align=format.bits // 8)
+    for result, place in zip(WITH_SLOPE[name](Vec(at, x)), function.args, strict=False):
+        builder.store(result.value, place, align=format.bits // 8)
+    builder.ret_void()
+    return function
 
 
 def declare(module: Any, name: str, scalar: str = "double", lanes: int = 8, fma: bool | None = None) -> Any:

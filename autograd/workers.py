@@ -48,7 +48,7 @@ def run(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], threads: int
         kernel(inputs, outputs)
         return
     size = -(-samples // (parts * kernel.lanes)) * kernel.lanes
-    _all([partial(kernel, inputs, outputs, start=i, stop=min(i + size, samples)) for i in range(0, samples, size)])
+    run_all([partial(kernel, inputs, outputs, start=i, stop=min(i + size, samples)) for i in range(0, samples, size)])
 
 
 def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared: Any, threads: int | None) -> Any:
@@ -71,11 +71,11 @@ def run_sums(kernel: Any, inputs: Sequence[Any], outputs: Sequence[Any], shared:
         for b in range(first, len(starts), parts):
             kernel(inputs, outputs, shared, sums[b], starts[b], min(starts[b] + size, samples))
 
-    _all([partial(work, first) for first in range(parts)])
+    run_all([partial(work, first) for first in range(parts)])
     return sums.sum(axis=0, dtype=np.float64)
 
 
-def _all(jobs: Sequence[Any]) -> None:
+def run_all(jobs: Sequence[Any]) -> None:
     """Run jobs side by side, the first in this thread, and wait for all of them whatever happens."""
     if len(jobs) == 1:
         jobs[0]()

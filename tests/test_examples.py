@@ -18,7 +18,19 @@ SHOWS = {
     "literature.py": r"(?:\n\w+ +\d+ +ok .*){11}",
     "rosenbrock.py": r"trust-ncg\): f = \d\.\de-(1[5-9]|[2-9]\d)",
     "vanishing.py": r"h3[\s\S]*picture:",
+    "neat_xor.py": r"sent back: fitness 3\.99[\s\S]*1 xor 1 = 0\.0",
+    "connectome.py": r"\(a\) the worm's wiring is .* p = [\s\S]*\(b\) the worm's wiring is .* p = ",
+    "lstm.py": (
+        r"recurrent layer +squared error 0\.03\d+[\s\S]*no forget gates +squared error 0\.000\d+"
+        r"[\s\S]* 512 of 512 never seen"
+    ),
+    "vanishing_in_time.py": (
+        r"w = 1\.25 +0\.619144 .* 6\.852e-05 +6\.852e-05 [\s\S]*times 1\.1 .* 1\.378e\+04 +1\.378e\+04\n"
+        r"[\s\S]*of 1997 +1\.000000( +1){6}\n"
+    ),
 }
+#: Arguments of those that would take long without.
+OPTIONS = {"connectome.py": ["--quick"]}
 
 
 def test_every_example_is_run() -> None:
@@ -28,7 +40,7 @@ def test_every_example_is_run() -> None:
 @pytest.mark.parametrize("name", SHOWS)
 def test_example(name: str, tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, EXAMPLES / name],
+        [sys.executable, EXAMPLES / name, *OPTIONS.get(name, [])],
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",

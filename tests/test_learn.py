@@ -1,7 +1,10 @@
-"""Losses and optimisers against their textbook forms, and what `fit` promises however it ends."""
+"""Losses against their textbook forms, and what `fit` promises however it ends."""
 
+import json
 import math
 import sys
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,9 +14,10 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from sklearn.metrics import log_loss, mean_squared_error
 
-from autograd import ops
-from autograd.learn import LOSSES, SGD, Adam, History, accuracy, find_loss, fit
+from autograd import learn, ops
+from autograd.learn import LOSSES, SGD, Adam, History, Training, accuracy, find_loss, fit, output_jacobian
 from autograd.net import Net
+from autograd.optimise import LBFGS, AdamW, Cosine, LevenbergMarquardt, RMSprop, Rprop, Warmup
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=80)
 
@@ -124,67 +128,6 @@ def test_targets_that_do_not_fit_are_refused(loss, outputs, y, message):
         Net.layered([2, outputs]).loss_and_gradient(np.ones((3, 2)), y, loss)
 
 
-# Optimisers. ------------------------------------------------------------------------------------------------
-
-
-def descend(optimiser, steps, w):
-    state = optimiser.init(w)
-    for _ in range(steps):
-        before = w.copy()
-        new, state = optimiser.step(w, 2 * (w - 3), state)
-        np.testing.assert_array_equal(w, before)  # a step is pure
-        w = new
-    return w
-
-
-def test_steps_are_the_textbooks():
-    w, g = np.array([1.0, -2.0]), np.array([0.5, 4.0])
-    sgd = SGD(0.1, momentum=0.9)
-    w1, v = sgd.step(w, g, sgd.init(w))
-    np.testing.assert_allclose(w1, w - 0.1 * g)
-    np.testing.assert_allclose(sgd.step(w1, g, v)[0], w1 - 0.1 * (0.9 * g + g))
-    adam = Adam(0.01)
-    w1, state = adam.step(w, g, adam.init(w))
-    # The first step is the rate, whatever the size of the gradient.
-    np.testing.assert_allclose(w1, w - 0.01 * np.sign(g), rtol=1e-6)
-    g2 = -g
-    mean, square = (
-        (0.9 * 0.1 * g + 0.1 * g2) / (1 - 0.9**2),
-        (0.999 * 0.001 * g**2 + 0.001 * g2**2) / (1 - 0.999**2),
-    )
-    np.testing.assert_allclose(adam.step(w1, g2, state)[0], w1 - 0.01 * mean / (np.sqrt(square) + 1e-8))
-
-
-def test_eps_of_adam_is_added_to_the_root_after_the_correction():
-    adam, g = Adam(0.01, betas=(0.5, 0.75), eps=0.1), np.array([0.5, -1e-3])
-    w, state = adam.step(np.zeros(2), g, adam.init(np.zeros(2)))
-    np.testing.assert_allclose(w, -0.01 * g / (np.abs(g) + 0.1), rtol=1e-14)
-    again, _ = adam.step(w, 3 * g, state)
-    mean, square = (0.25 * g + 0.5 * 3 * g) / 0.75, (0.1875 * g**2 + 0.25 * 9 * g**2) / 0.4375
-    np.testing.assert_allclose(again, w - 0.01 * mean / (np.sqrt(square) + 0.1), rtol=1e-14)
-
-
-@pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.05, 0.9), Adam(0.1)])
-def test_optimisers_find_the_bottom(optimiser):
-    np.testing.assert_allclose(descend(optimiser, 500, np.array([-5.0, 10.0])), [3.0, 3.0], atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: SGD(0.0),
-        lambda: SGD(math.nan),
-        lambda: SGD(0.1, 1.0),
-        lambda: Adam(-1.0),
-        lambda: Adam(0.1, (0.9, 1.0)),
-        lambda: Adam(0.1, eps=0.0),
-    ],
-)
-def test_optimisers_refuse_what_cannot_work(make):
-    with pytest.raises(ValueError, match="is a number"):
-        make()
-
-
 def test_scipy_takes_the_objective():
     x, y = data(40)
     net = Net.layered([2, 5, 1], seed=0)
@@ -213,6 +156,12 @@ def small(seed=0):
         {"optimiser": "sgd", "rate": 0.05},
         {"optimiser": SGD(0.05, 0.9)},
         {"batch_size": None, "epochs": 300},
+        {"optimiser": RMSprop(0.01)},
+        {"optimiser": "adamw", "rate": 0.02 * Warmup(5) * Cosine(240)},
+        {"optimiser": Rprop()},
+        {"optimiser": LBFGS()},
+        {"optimiser": LevenbergMarquardt(), "epochs": 20},
+        {"dropout": 0.05, "l1": 1e-5, "clip": 1.0, "groups": {"h*": {"rate": 0.5}}},
         {"loss": "huber"},
         {"loss": lambda phi, y: ops.square(phi[0] - y[0])},
     ],
@@ -454,6 +403,30 @@ def test_a_history_in_a_line():
         ({"validation": 0.999}, "leaves none to train on"),
         ({"validation": ([[1.0, 2.0]], [math.nan])}, r"validation: Y\[0, 0\]"),
         ({"validation": ([[1.0]], [1.0])}, "validation: the net has 2 inputs"),
+        ({"validation": ([[1.0]],)}, r"validation is \(X, Y\), \(X, Y, lengths\) or a share, got 1 things"),
+        ({"batch_size": "all"}, "None for all samples, or 'auto'; got 'all'"),
+        ({"l1": -1.0}, "l1 is a number from 0"),
+        ({"l2": math.nan}, "l2 is a number from 0"),
+        ({"dropout": 1.0}, "dropout is a number from 0 to below 1"),
+        ({"clip": 0.0}, "clip is a number above 0"),
+        ({"clip_value": -1.0}, "clip_value is a number above 0"),
+        ({"every": 0}, "every is a whole number"),
+        ({"checkpoint": "no/such/folder/x.json"}, "checkpoint: there is no folder"),
+        ({"groups": {"h99": {"rate": 0.5}}}, "groups: 'h99' fits no neuron .*; did you mean 'h9'"),
+        ({"groups": {"x1": {"rate": 0.5}}}, "groups: 'x1' fits no neuron"),
+        ({"groups": {"h1": {"rat": 0.5}}}, "'h1' sets 'rat'; did you mean 'rate'"),
+        ({"groups": {"h1": {"l2": -1.0}}}, "groups: l2 of 'h1' is a number from 0"),
+        ({"lengths": [3] * 10}, "lengths goes with sequences"),
+        ({"at": "last", "truncate": 3}, "at, truncate goes with sequences"),
+        ({"optimiser": "lbfgs", "batch_size": 5}, "LBFGS works on all samples at once: leave out batch_size=5"),
+        ({"optimiser": "lm", "clip": 1.0}, "LevenbergMarquardt needs gradients as they are: leave out clip"),
+        ({"optimiser": "lbfgs", "clip_value": 1.0}, "leave out clip"),
+        ({"optimiser": "lbfgs", "dropout": 0.5}, "LBFGS needs the same function in every iteration"),
+        ({"optimiser": "lbfgs", "l1": 0.5}, "without kinks"),
+        ({"optimiser": "lm", "groups": {"h1": {"rate": 0.5}}}, "LevenbergMarquardt has no rate"),
+        ({"optimiser": "lbfgs", "checkpoint": "x.json"}, "inside scipy, out of reach: leave out resume"),
+        ({"optimiser": "lm", "loss": "huber"}, "a sum of squares, not 'huber'; choose optimiser='lbfgs'"),
+        ({"optimiser": LevenbergMarquardt(memory=10**4)}, "would need 73,216 bytes for .* 10 residuals by 52 par"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(options, message):
@@ -467,3 +440,592 @@ def test_bad_options_are_refused_before_any_work(options, message):
 def test_an_optimisers_class_is_not_an_optimiser():
     with pytest.raises(TypeError, match="an instance such as"):
         small().fit(*data(10), optimiser=Adam)
+
+
+def test_what_is_no_training_is_not_resumed():
+    with pytest.raises(TypeError, match="resume is a Training"):
+        small().fit(*data(10), resume=3)
+
+
+# Solvers. ---------------------------------------------------------------------------------------------------
+
+
+def test_the_jacobian_is_the_gradient_of_every_output_of_every_sample():
+    x, _ = data(5)
+    net = Net.random(2, 9, 3, activation="softplus", seed=3)
+    net.link("x1", "y1", 0.5)  # a second, parallel link
+    net.biases[2:] = np.linspace(-1, 1, len(net) - 2)
+    jacobian = output_jacobian(net, x)
+    assert jacobian.shape == (5, 3, len(net.parameters))
+    for i, row in enumerate(x):
+        for k in range(3):
+            _, gradient = net.loss_and_gradient(row, [0.0], lambda phi, y, k=k: phi[k])
+            np.testing.assert_allclose(jacobian[i, k], gradient, rtol=1e-12, atol=1e-15)
+    assert output_jacobian(net, x[0]).shape == (1, 3, len(net.parameters))
+
+
+def test_the_jacobian_with_gates_responses_and_shared_and_constant_weights():
+    x, _ = data(6)
+    net = Net(seed=1)
+    net.input("x1"), net.input("x2")
+    net.neuron("g", "sigmoid", ["x1", "x2"], bias=0.3)
+    net.neuron("h", "tanh", ["x1"], response=1.7, bias=-0.2)
+    net.neuron("k", "softplus", ["x2", "h"], trainable=False)
+    net.link("x1", "k", 0.4, share="both")
+    net.link("h", "y", 0.4, share="both")
+    net.link("k", "y", 1.3, gate="g")
+    net.link("x2", "y", -0.7, trainable=False)
+    net.neuron("y", "linear", output=True)
+    net.neuron("z", "tanh", ["g", "y"], output=True)
+    net.freeze("h")
+    jacobian = output_jacobian(net, x)
+    assert jacobian.shape == (6, 2, len(net.parameters))
+    for i, row in enumerate(x):
+        for k in range(2):
+            _, gradient = net.loss_and_gradient(row, [0.0], lambda phi, y, k=k: phi[k])
+            np.testing.assert_allclose(jacobian[i, k], gradient, rtol=1e-12, atol=1e-15)
+    net.fit(x, np.zeros((6, 2)), optimiser="lm", epochs=3)
+    assert net.weight("x1", "k") == net.weight("h", "y") != 0.4
+    assert net.weight("x2", "y") == -0.7
+
+
+def test_the_jacobian_of_what_does_not_reach_is_0():
+    """exp(800) is infinite, but the relu that it feeds is dead."""
+    edges = [("x", "h", 800.0), ("h", "r", -1.0), ("r", "y", 1.0), ("x", "y", 1.0)]
+    net = Net.from_edges(edges, activations={"h": "exp", "r": "relu"})
+    np.testing.assert_array_equal(output_jacobian(net, [[1.0]])[0, 0], [0, 0, 0, 1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("aggregation", ["product", "max", "mean"])
+def test_a_net_whose_jacobian_follows_other_rules_is_refused(aggregation):
+    net = Net(seed=0)
+    net.input("x1"), net.input("x2")
+    net.neuron("h", "tanh", ["x1", "x2"])
+    net.neuron("odd", "tanh", ["h", "x2"], aggregation=aggregation)
+    net.neuron("y", "linear", ["odd"], output=True)
+    with pytest.raises(ValueError, match="'odd' does not; choose optimiser='lbfgs'"):
+        net.fit(*data(10), optimiser="lm")
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "lm"])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_solvers_on_a_linear_net_are_linear_regression(optimiser, l2):
+    """With l2 it is ridge regression: l2 / 2 |w|^2 beside the mean of squares, and nothing on the bias."""
+    x, y = data(50)
+    y = np.stack([y, 1 - 3 * x[:, 1]], axis=1) + 7
+    net = Net.layered([2, 2], seed=0)
+    history = net.fit(x, y, optimiser=optimiser, l2=l2, epochs=300)
+    assert history.stopped == "converged"
+    assert "; the net has the weights of epoch" in history.message
+    centred = x - x.mean(axis=0)
+    # mean over samples and both outputs: 1/(2N) |X w - y|^2 + l2/2 |w|^2 for each output
+    w = np.linalg.solve(centred.T @ centred / 50 + l2 * np.eye(2), centred.T @ (y - y.mean(axis=0)) / 50)
+    np.testing.assert_allclose(net.weights.reshape(2, 2), w.T, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(net.biases[2:], y.mean(axis=0) - x.mean(axis=0) @ w, rtol=1e-7)
+    assert history.loss[-1] == pytest.approx(np.mean((x @ w + net.biases[2:] - y) ** 2), rel=1e-7)
+
+
+def test_levenberg_marquardt_gets_far_with_few_iterations():
+    x, y = data(120)
+    net, twin = small(), small()
+    before = twin.forward(x)
+    assert net.fit(x, y, optimiser="lm", epochs=40).loss[-1] < 0.01
+    fit(twin, x, y, optimiser="lm", epochs=40)
+    np.testing.assert_array_equal(twin.parameters, net.parameters)
+    np.testing.assert_array_equal(twin.phi[twin.outputs].T, before)  # the net still shows what it showed
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "lm"])
+def test_solvers_stop_as_optimisers_do(optimiser):
+    x, y = data(40)
+    noisy = y + np.random.default_rng(0).normal(size=40)
+    history = small().fit(x, noisy, optimiser=optimiser, validation=0.25, epochs=500, patience=5)
+    assert (history.stopped, history.epochs) == ("patience", history.best_epoch + 5)
+    net, twin = small(), small()
+    history = net.fit(x, y, optimiser=optimiser, callback=interrupt)
+    assert (history.stopped, history.epochs) == ("interrupted", 5)
+    assert twin.fit(x, y, optimiser=optimiser, epochs=5).stopped == "epochs"
+    np.testing.assert_array_equal(net.parameters, twin.parameters)
+    net = small()
+    net.parameters = np.full(len(net.parameters), 1e308)
+    history = net.fit(x, y, optimiser=optimiser)
+    assert (history.stopped, history.epochs) == ("diverged", 0)
+    assert (net.parameters == 1e308).all()
+
+
+# Penalties, limits, groups, links dropped. ------------------------------------------------------------------
+
+
+class Noted:
+    """An optimiser that keeps the gradients it is given, and steps by -gradient."""
+
+    def __init__(self):
+        self.gradients = []
+
+    def init(self, w):
+        return 0
+
+    def step(self, w, gradient, state):
+        self.gradients.append(gradient)
+        return w - gradient, state
+
+
+def first_gradient(net, x, y, **options):
+    noted = Noted()
+    history = net.fit(x, y, optimiser=noted, epochs=1, batch_size=None, **options)
+    return noted.gradients[0], history
+
+
+def biased():
+    """A net all of whose parameters differ, and none is 0."""
+    net = Net.layered([2, 3, 1], seed=4)
+    net.biases[2:] = [0.5, -1.0, 2.0, 0.25]
+    return net
+
+
+def test_penalties_pull_at_weights_and_not_at_biases():
+    x, y = data(30)
+    net = biased()
+    w, links = net.parameters, len(net.weights)
+    _, plain = net.loss_and_gradient(x, y)
+    gradient, history = first_gradient(biased(), x, y, l1=0.5, l2=0.25)
+    pull = np.where(np.arange(len(w)) < links, 0.5 * np.sign(w) + 0.25 * w, 0.0)
+    np.testing.assert_allclose(gradient, plain + pull, rtol=1e-12)
+    # The history has the loss without them.
+    net.parameters = w - gradient
+    assert history.loss == [pytest.approx(net.loss_and_gradient(x, y)[0], rel=1e-12)]
+
+
+@pytest.mark.parametrize("penalty", [{"l1": 0.5}, {"l2": 0.5}])
+def test_the_best_weights_are_those_of_the_loss_with_its_penalty(penalty):
+    """From weights that fit perfectly, a penalty must lead away, and the better loss must not call them back."""
+    x = data(30)[0]
+    net = biased()
+    target = net.predict(x)
+    start = net.parameters
+    history = net.fit(x, target, epochs=30, **penalty)
+    assert history.best_epoch > 20
+    assert history.loss[-1] > 1e-3
+    assert np.abs(net.weights).sum() < np.abs(start[: len(net.weights)]).sum()
+
+
+def test_l2_is_the_gradient_of_its_penalty():
+    net, (x, y) = biased(), data(20)
+    problem_loss = []
+    for step in (1e-6, -1e-6):
+        moved = biased()
+        moved.weights[3] += step
+        value = moved.loss_and_gradient(x, y)[0] + 0.5 * np.abs(moved.weights).sum() + 0.125 * (moved.weights**2).sum()
+        problem_loss.append(value)
+    gradient, _ = first_gradient(net, x, y, l1=0.5, l2=0.25)
+    assert gradient[3] == pytest.approx((problem_loss[0] - problem_loss[1]) / 2e-6, abs=1e-7)
+
+
+def test_gradients_are_clipped():
+    x, y = data(30)
+    _, plain = biased().loss_and_gradient(x, 100 * y)
+    norm = np.linalg.norm(plain)
+    np.testing.assert_allclose(first_gradient(biased(), x, 100 * y, clip=norm / 3)[0], plain / 3, rtol=1e-12)
+    np.testing.assert_allclose(first_gradient(biased(), x, 100 * y, clip=norm * 1.01)[0], plain, rtol=1e-12)
+    limit = float(np.median(np.abs(plain)))
+    cut = np.clip(plain, -limit, limit)
+    np.testing.assert_allclose(first_gradient(biased(), x, 100 * y, clip_value=limit)[0], cut, rtol=1e-12)
+    both, _ = first_gradient(biased(), x, 100 * y, clip_value=limit, clip=limit)
+    np.testing.assert_allclose(both, cut * limit / np.linalg.norm(cut), rtol=1e-12)
+    huge, _ = first_gradient(Net.layered([2, 1]), 1e10 * x, 1e150 * y, clip=1.0)  # 1e160, whose square overflows
+    assert np.linalg.norm(huge) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_groups_set_the_rate_and_the_penalties_of_neurons():
+    x, y = data(30)
+    net = biased()
+    links = [(net.names[s], net.names[t]) for s, t in zip(net.source, net.target, strict=True)]
+    names = [t for _, t in links] + [net.names[i] for i in range(2, len(net))]
+    is_bias = np.arange(len(names)) >= len(links)
+    first = np.array([name in ("h1_1", "h1_2") for name in names])
+    groups = {"h1_[12]": {"rate": 0.5, "l2": 0.25}, "y1": {"rate": 0}, "biases": {"rate": 3, "l1": 0.125}}
+    w = net.parameters
+    _, plain = net.loss_and_gradient(x, y)
+    l2 = np.where(is_bias, 0.0, np.where(first, 0.25, 0.5))
+    expected = plain + l2 * w + np.where(is_bias, 0.125 * np.sign(w), 0.0)
+    rate = np.where(is_bias, 3.0, np.where(first, 0.5, np.where(np.array(names) == "y1", 0.0, 1.0)))
+    seen = []
+    gradient, history = first_gradient(net, x, y, l2=0.5, groups=groups, callback=lambda *a: seen.append(a))
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+    np.testing.assert_allclose(history.state.parameters, w - rate * expected, rtol=1e-12)
+    # "weights" are the links, and what comes later counts.
+    groups = {"weights": {"rate": 0.5, "l2": 1.0}, "*": {"rate": 0.25}}
+    gradient, history = first_gradient(biased(), x, y, groups=groups)
+    np.testing.assert_allclose(gradient, plain + np.where(is_bias, 0.0, w), rtol=1e-12)
+    np.testing.assert_allclose(history.state.parameters, w - 0.25 * gradient, rtol=1e-12)
+
+
+def test_groups_know_shared_and_constant_weights_and_initial_states():
+    net = Net(seed=0)
+    net.input("x")
+    net.neuron("h", "tanh", bias=0.5)
+    net.link("x", "h", 0.3, share="s")
+    net.link("h", "h", 0.2, delay=1)
+    net.neuron("y", "linear", bias=0.25, output=True)
+    net.link("x", "y", 0.3, share="s")
+    net.link("h", "y", -0.4, trainable=False)
+    net.link("x", "y", 0.7, delay=2)
+    net.learn_initial("h")
+    assert net.parameter_names() == ["share s", "w h <- h (t-1)", "w y <- x (t-2)", "b h", "b y", "initial h"]
+    x, y = np.linspace(-1, 1, 12).reshape(2, 6, 1), np.ones((2, 6, 1))
+    w, (_, plain) = net.parameters, net.loss_and_gradient(x, y)
+    groups = {"h": {"rate": 0.5, "l2": 1.0}, "y": {"rate": 0.25}, "initial": {"rate": 2.0, "l1": 3.0}}
+    gradient, history = first_gradient(net, x, y, groups=groups)
+    pull = np.array([w[0], w[1], 0.0, 0.0, 0.0, 3.0 * np.sign(w[5])])
+    np.testing.assert_allclose(gradient, plain + pull, rtol=1e-12)
+    moved = w - np.array([0.5, 0.5, 0.25, 0.5, 0.25, 2.0]) * gradient
+    np.testing.assert_allclose(history.state.parameters, moved, rtol=1e-12)
+
+
+def test_a_neuron_may_not_have_the_name_of_all_biases():
+    net = Net.from_edges([("x", "biases"), ("biases", "y")])
+    with pytest.raises(ValueError, match="a neuron has this name"):
+        net.fit([[1.0]], [1.0], groups={"biases": {"rate": 0.5}})
+
+
+@pytest.mark.parametrize("optimiser", [Adam(0.1), AdamW(0.1), RMSprop(0.1, momentum=0.5), SGD(0.1, 0.9), Rprop()])
+def test_a_factor_on_the_rate_is_another_rate(optimiser):
+    x, y = data(30)
+    net, twin = biased(), biased()
+    net.fit(x, y, optimiser=optimiser, epochs=1, batch_size=None, groups={"*": {"rate": 0.5}})
+    twin.fit(x, y, optimiser=replace(optimiser, rate=optimiser.rate / 2), epochs=1, batch_size=None)
+    assert (net.parameters != biased().parameters).any()
+    np.testing.assert_allclose(net.parameters, twin.parameters, rtol=1e-12)
+
+
+def test_links_are_dropped_batch_by_batch(monkeypatch):
+    seen = []
+
+    def watch(self, x, y, loss="mse", *, parameters=None, original=Net.loss_and_gradient):
+        value, gradient = original(self, x, y, loss, parameters=parameters)
+        seen.append((parameters.copy(), gradient))
+        return value, gradient
+
+    monkeypatch.setattr(Net, "loss_and_gradient", watch)
+    net = Net.layered([2, 40, 1], seed=0)
+    net.biases[2:] = 0.5
+    w, links = net.parameters, len(net.weights)
+    noted = Noted()
+    x, y = data(40)
+    history = net.fit(x, y, optimiser=noted, epochs=1, batch_size=20, dropout=0.25)
+    factors = []
+    for (at, inner), outer in zip(seen, noted.gradients, strict=True):
+        np.testing.assert_array_equal(at[links:], w[links:])
+        factor = at[:links] / w[:links]
+        dropped = factor == 0.0
+        np.testing.assert_allclose(factor[~dropped], 1 / 0.75, rtol=1e-12)
+        assert 0.1 < dropped.mean() < 0.4
+        np.testing.assert_allclose(outer[:links], inner[:links] * factor, rtol=1e-12)
+        np.testing.assert_array_equal(outer[links:], inner[links:])
+        factors.append(factor)
+        w = w - outer
+    assert len(factors) == 2
+    assert (factors[0] != factors[1]).any()
+    net.parameters = w
+    outputs = net.predict(x)[:, 0]
+    assert history.loss == [pytest.approx(np.mean((outputs - y) ** 2), rel=1e-12)]  # with all links
+
+
+# Trainings that go on. --------------------------------------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    counts: tuple[int, float]
+    facts: dict[str, np.ndarray]
+
+
+class Winding:
+    """An optimiser of a user's, whose state holds all that a file can: nested tuples, a mapping, integers, text."""
+
+    def init(self, w):
+        return Pair((0, 0.5), {"before": np.zeros_like(w), "count": np.zeros(2, int)}), "text", None, [True]
+
+    def step(self, w, gradient, state):
+        pair, *rest = state
+        assert isinstance(pair, Pair)
+        assert isinstance(pair.counts, tuple)
+        count, share = pair.counts
+        before = share * pair.facts["before"] + gradient
+        facts = {"before": before, "count": pair.facts["count"] + [1, np.int64(2)]}
+        return w - 0.02 / (1 + count) * before, (Pair((count + 1, np.float64(share)), facts), *rest)
+
+
+GOING_ON = {
+    "adam": {},
+    "sgd": {"optimiser": SGD(0.02, 0.9, nesterov=True)},
+    "rmsprop": {"optimiser": RMSprop(0.01, momentum=0.5, centred=True)},
+    "schedule": {"optimiser": AdamW(0.05 * Warmup(9) * Cosine(20, restarts=True))},
+    "rprop": {"optimiser": "rprop"},
+    "lm": {"optimiser": "lm"},
+    "user": {"optimiser": Winding()},
+    "all": {"l1": 1e-4, "l2": 1e-3, "dropout": 0.2, "clip": 0.5, "groups": {"h1*": {"rate": 0.5}}, "validation": 0.25},
+    "metric": {"validation": 0.25, "metric": lambda outputs, y: float(outputs.sum())},
+    "patience": {"validation": 0.25, "patience": 4, "rate": 0.2},
+    "generator": {"validation": 0.25, "seed": lambda: np.random.Generator(np.random.MT19937(3))},
+}
+
+
+def option(options):
+    return {k: v() if k == "seed" else v for k, v in options.items()}
+
+
+@pytest.mark.parametrize("options", GOING_ON.values(), ids=GOING_ON)
+@pytest.mark.parametrize("kept", ["file", "memory"])
+def test_a_training_goes_on_as_if_it_had_never_stopped(options, kept, tmp_path):
+    x, y = data(50)
+    y = y + np.random.default_rng(0).normal(size=50)
+    whole, parts = small(), small()
+    expected = whole.fit(x, y, epochs=12, **option(options))
+    state = parts.fit(x, y, epochs=5, **option(options)).state
+    assert (state.history.epochs, repr(state)) == (5, f"<Training: {len(parts.parameters)} parameters after 5 epochs>")
+    if kept == "file":
+        state.save(tmp_path / "training.json")
+        state = tmp_path / "training.json"
+    fresh = small(seed=0)
+    again = fresh.fit(x, y, epochs=12, resume=state, **{**option(options), "seed": 77})
+    assert again == expected
+    np.testing.assert_array_equal(fresh.parameters, whole.parameters)
+    for ours, theirs in zip(
+        (again.state.parameters, again.state.best, again.state.best_loss, again.state.random),
+        (expected.state.parameters, expected.state.best, expected.state.best_loss, expected.state.random),
+        strict=True,
+    ):
+        np.testing.assert_equal(ours, theirs)
+    assert again.epochs == (12 if "patience" not in options else expected.epochs)
+
+
+def test_the_state_stays_where_the_training_stood(monkeypatch):
+    """Neither Ctrl-C in the middle of an epoch nor a training that goes on moves it."""
+    x, y = data(64)
+    expected = small()
+    expected.fit(x, y, epochs=6)
+    steps, original = [], Adam.step
+
+    def step(self, w, gradient, state):
+        steps.append(1)
+        if len(steps) == 6:  # 2 batches an epoch: in the third
+            raise KeyboardInterrupt
+        return original(self, w, gradient, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Adam, "step", step)
+        state = small().fit(x, y, epochs=6).state
+    for _ in range(2):
+        assert state.history.epochs == 2
+        net = small()
+        history = net.fit(x, y, epochs=6, resume=state)
+        assert (history.epochs, history.stopped) == (6, "epochs")
+        np.testing.assert_array_equal(net.parameters, expected.parameters)
+
+
+def test_patience_that_has_run_out_is_not_given_another_epoch():
+    x, y = data(40)
+    options = {"validation": 0.25, "rate": 0.05, "epochs": 5000}
+    y = y + np.random.default_rng(0).normal(size=40)
+    history = small().fit(x, y, patience=7, **options)
+    again = small().fit(x, y, patience=7, resume=history.state, **options)
+    assert again == history
+    longer = small().fit(x, y, patience=20, resume=history.state, **options)
+    assert longer == small().fit(x, y, patience=20, **options)
+    assert longer.epochs > history.epochs
+
+
+def test_a_training_that_is_killed_goes_on_from_its_checkpoint(tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def kill(epoch, history):
+        if epoch == 8:
+            raise KilledError
+
+    (x, y), path = data(50), tmp_path / "training.json"
+    with pytest.raises(KilledError):
+        small().fit(x, y, epochs=12, checkpoint=path, every=3, callback=kill)
+    assert Training.load(path).history.epochs == 6
+    net, whole = small(), small()
+    history = net.fit(x, y, epochs=12, checkpoint=path, every=5, resume=path)
+    assert history == whole.fit(x, y, epochs=12)
+    np.testing.assert_array_equal(net.parameters, whole.parameters)
+    assert Training.load(path).history == history  # written at the end, too
+    assert list(tmp_path.iterdir()) == [path]
+    net.fit(x, y, epochs=12, resume=str(path))
+    np.testing.assert_array_equal(net.parameters, whole.parameters)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    (x, y), path = data(20), tmp_path / "training.json"
+    small().fit(x, y, epochs=2, checkpoint=path)
+    kept = path.read_bytes()
+
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(learn.os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        small().fit(x, y, epochs=3, checkpoint=path)
+    assert path.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def change(path, **parts):
+    """Write a file whose digest fits, with other content."""
+    file = json.loads(path.read_text())
+    file["training"].update(parts)
+    file["digest"] = learn._digest(file["training"])
+    path.write_text(json.dumps(file))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "cut short"),
+        (lambda path: path.write_bytes(b"\x80\x04K\x01."), "does not read as JSON"),
+        (lambda path: path.write_text("[1]"), "not a training that fit saved"),
+        (lambda path: small().save(path), "not a training that fit saved"),
+        (lambda path: path.write_text(path.read_text().replace('"version": 1', '"version": 2')), "reads up to 1"),
+        (lambda path: path.write_text(path.read_text().replace('"best_epoch": 3', '"best_epoch": 2')), "digest"),
+        (lambda path: change(path, state={"dtype": "|O", "shape": [1], "base64": "AAAAAAAAAAA="}), "array of object"),
+        (lambda path: change(path, best=[1.0]), "do not fit together"),
+        (lambda path: change(path, history={}), "KeyError"),
+        (lambda path: change(path, random={"bit_generator": "seed"}), "none of numpy's"),
+        (lambda path: change(path, more=1), "unexpected keyword"),
+    ],
+)
+def test_damaged_and_foreign_files_are_refused(damage, message, tmp_path):
+    (x, y), path = data(20), tmp_path / "training.json"
+    small().fit(x, y, epochs=3, checkpoint=path)
+    assert Training.load(path).history.best_epoch == 3
+    damage(path)
+    net = small()
+    with pytest.raises(ValueError, match=message):
+        net.fit(x, y, epochs=9, resume=path)
+    np.testing.assert_array_equal(net.parameters, small().parameters)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"optimiser": Adam(0.02)}, "another optimiser"),
+        ({"optimiser": SGD()}, "another optimiser"),
+        ({"loss": "huber"}, "another loss"),
+        ({"batch_size": 7}, "another batch_size"),
+        ({"l2": 0.5}, "another groups, l1, l2, dropout, clip"),
+        ({"groups": {"h1": {"rate": 0.5}}}, "another groups"),
+        ({"validation": 0.5}, "another data"),
+        ({"validation": data(5)}, "another validation"),
+        ({"epochs": 2}, "has done 3 already; give a larger number"),
+    ],
+)
+def test_a_training_goes_on_with_the_same_options(options, what):
+    x, y = data(20)
+    state = small().fit(x, y, epochs=3).state
+    with pytest.raises(ValueError, match=what):
+        small().fit(x, y, **{"epochs": 5, "resume": state, **options})
+    with pytest.raises(ValueError, match="another net"):
+        small(seed=1).fit(x, y, epochs=5, resume=state)
+    with pytest.raises(ValueError, match="another data"):
+        small().fit(x, y + 1e-9, epochs=5, resume=state)
+
+
+def test_a_state_that_no_file_can_hold_is_refused(tmp_path):
+    class Odd(Uphill):
+        def init(self, w):
+            return {1, 2}
+
+        def step(self, w, gradient, state):
+            return w, state
+
+    history = small().fit(*data(10), optimiser=Odd(), epochs=1)
+    with pytest.raises(TypeError, match=r"the state of the optimiser has \{1, 2\}"):
+        history.state.save(tmp_path / "training.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Sequences. -------------------------------------------------------------------------------------------------
+
+
+class Recurrent(Net):
+    """A stand-in for a net with delays: the mean of the first `lengths` steps of a sequence is its sample."""
+
+    max_delay = 1
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.calls = []
+
+    def objective(self, loss="mse", **options):
+        inner = super().objective(loss)
+
+        def objective(w, rows):
+            x, y, *more = rows
+            lengths = more[0] if more else np.full(len(x), x.shape[1])
+            self.calls.append((options, x[:, 0, 0].tolist(), np.ravel(y).tolist(), lengths.tolist()))
+            return inner(w, (np.stack([s[:n].mean(axis=0) for s, n in zip(x, lengths, strict=True)]), y))
+
+        return objective
+
+    def predict(self, x, *, parameters=None, **options):
+        if np.ndim(x) == 3:
+            self.calls.append((options, "predict"))
+            x = x.mean(axis=1)
+        return super().predict(x, parameters=parameters)
+
+
+def recurrent():
+    net = Recurrent()
+    net.input("x")
+    net.neuron("y", activation="linear", sources={"x": 0.1}, output=True)
+    return net
+
+
+def test_sequences_go_in_batches_with_their_targets_and_lengths():
+    first = np.arange(10.0)
+    x = first[:, None, None] + np.zeros((10, 4, 1))
+    lengths = np.arange(10) % 4 + 1
+    net = recurrent()
+    options = {"at": "last", "truncate": 3}
+    history = net.fit(x, 2 * first, lengths=lengths, batch_size=4, epochs=2, validation=0.2, **options)
+    assert history.epochs == len(history.validation_loss) == 2
+    batches = [xs for _, xs, _, _ in net.calls]
+    # the start is judged; each epoch has two batches, then the losses of the training and of the validation data
+    assert [len(xs) for xs in batches] == [2, 4, 4, 8, 2, 4, 4, 8, 2]
+    assert sorted(batches[1] + batches[2]) == sorted(batches[3])
+    assert sorted(batches[3] + batches[4]) == first.tolist()
+    for given_options, xs, ys, ns in net.calls:
+        assert given_options == options
+        assert ys == [2 * x for x in xs]
+        assert ns == [int(x) % 4 + 1 for x in xs]
+
+
+def test_nothing_is_passed_on_that_was_not_given():
+    x = np.arange(12.0).reshape(3, 4, 1)
+    net = recurrent()
+    history = net.fit(x, [1.0, 2.0, 3.0], epochs=2, metric=lambda outputs, y: float(len(outputs)))
+    assert history.metrics == [3.0, 3.0]
+    assert {str(call[0]) for call in net.calls} == {"{}"}
+    net = recurrent()
+    net.fit(x, [1.0, 2.0, 3.0], lengths=[1, 2, 3], at="last", epochs=1, metric=lambda outputs, y: 0.0)
+    (options,) = [call[0] for call in net.calls if call[1] == "predict"]
+    assert options["at"] == "last"
+    assert options["lengths"].tolist() == [1, 2, 3]
+    net = recurrent()
+    net.fit(x[0], [1.0], epochs=1)  # one sequence
+    assert {tuple(xs) for _, xs, _, _ in net.calls} == {(0.0,)}
+
+
+def test_sequences_that_do_not_fit_are_refused():
+    x = np.zeros((3, 4, 1))
+    for arguments, options, message in [
+        ((x, [1.0, 2.0]), {}, "Y must have an entry for each of the 3 sequences"),
+        ((x, [1.0, 2.0, 3.0]), {"lengths": [1, 2]}, "lengths must have an entry for each of the 3"),
+        ((x[:0], []), {}, "X must have an entry"),
+        ((x, [1.0, 2.0, 3.0]), {"validation": (x, [1.0])}, "validation: Y must have an entry"),
+        ((x, [1.0, 2.0, 3.0]), {"optimiser": "lm"}, "does not go back in time"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            recurrent().fit(*arguments, epochs=1, **options)

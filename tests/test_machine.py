@@ -278,6 +278,7 @@ def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
     own = found[-6:]  # before them may be exp
     Kernel(programs[0])  # is used again
     size = max(f.stat().st_size for f in own)
+    monkeypatch.setattr(machine, "TIDY", 1)
     monkeypatch.setattr(machine, "MOST_KEPT", 3 * size + size // 2)
     Kernel(Program(2, PROGRAM.steps, (4, 99.0)))
     left = files(kept)
@@ -287,6 +288,7 @@ def test_what_was_not_used_for_longest_goes_first(kept, monkeypatch):
 
 
 def test_the_files_of_others_stay(kept, monkeypatch):
+    monkeypatch.setattr(machine, "TIDY", 1)
     monkeypatch.setattr(machine, "MOST_KEPT", 10)
     kept.mkdir(mode=0o700, exist_ok=True)
     strangers = [kept / "thesis.pdf", kept / "new-plan", kept / "some.o"]
@@ -298,6 +300,7 @@ def test_the_files_of_others_stay(kept, monkeypatch):
 
 
 def test_a_limit_below_one_file(kept, monkeypatch):
+    monkeypatch.setattr(machine, "TIDY", 1)
     monkeypatch.setattr(machine, "MOST_KEPT", 10)
     np.testing.assert_allclose(run(), expected(), rtol=1e-14)
     assert files(kept) == []

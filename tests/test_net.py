@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import dataclasses
 import json
 import math
 import pickle
@@ -15,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import net as net_module
-from autograd import netcode, ops
+from autograd import ops
 from autograd.net import Net
+from autograd.netgraph import find_activation
 from autograd.testing.strategies import cases, nets
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
@@ -400,7 +400,16 @@ def test_what_reaches_no_output_has_gradient_0_even_where_its_source_is_infinite
     assert net.weight_gradient.tolist() == [0.0, 0.0, 2e6]
 
 
-def test_padding_never_meets_a_number():
+def test_a_link_that_passes_nothing_on_has_gradient_0_even_from_infinity():
+    net = Net.from_edges([("x", "huge", 1.0), ("huge", "off", -1.0), ("off", "y", 1.0), ("x", "y", 1.0)])
+    net["huge"].activation, net["off"].activation = "exp", "relu"
+    net.forward([[1000.0], [0.0]])
+    net.sweep([[0.0], [0.0]])
+    assert net.phi[net["huge"].index].tolist() == [math.inf, 1.0]
+    assert net.weight_gradient.tolist() == [0.0, 0.0, 0.0, 1e6]
+
+
+def test_unit_orders_that_meet_infinity():
     net = Net()
     net.neuron("first", "linear", {"huge": 1.0})  # the place that a careless padding would read
     net.neuron("wide", "linear", {"h": 1.0, "x": 1.0, "huge": 0.5})
@@ -419,25 +428,22 @@ def test_an_input_that_is_an_output_gets_both_terms():
     assert net.bias_gradient.tolist() == [0.0, 6.0]
 
 
-def test_lists_of_sources_that_are_taken_for_equal_by_chance(monkeypatch):
-    def collide(rows, others, n, of=netcode._Lists.of):
-        return dataclasses.replace(of(rows, others, n), same=np.zeros(n, np.uint64))
-
-    net = Net.from_edges(
-        [("x1", "a"), ("x2", "a"), ("x2", "b"), ("x3", "b"), ("a", "y1"), ("b", "y2")], inputs=["x1", "x2", "x3"]
-    )
-    expected = net.forward([1.0, 2.0, 3.0])
-    monkeypatch.setattr(netcode._Lists, "of", collide)
-    net._changed()
-    np.testing.assert_array_equal(net.forward([1.0, 2.0, 3.0]), expected)
-
-
 def test_a_slope_that_is_absent_passes_nothing_on_even_from_infinity():
     net = Net.from_edges([("x", "h", 1.0), ("h", "y", 1.0)], activations={"h": "relu", "y": "sqrt"})
     net.forward([-1.0])  # sqrt'(0) = inf arrives at relu, whose input does not reach the output
     net.sweep([1.0])
     assert net["y"].delta == -math.inf
     assert net["h"].delta == 0.0
+
+
+def test_a_parent_that_passes_nothing_on_does_not_silence_another():
+    links = [("x", "h", 1.0), ("h", "off", -1.0), ("h", "y", 2.0), ("off", "y", 1.0)]
+    net = Net.from_edges(links, activations="linear")
+    net["off"].activation = "relu"
+    net.forward([1.0])
+    net.sweep([0.0])
+    assert net.delta[:, 0].tolist() == [8.0, 8.0, 0.0, 4.0]
+    assert net.weight_gradient.tolist() == [8.0, 0.0, 4.0, 0.0]
 
 
 def test_floor_passes_nothing_on():
@@ -483,15 +489,15 @@ def test_every_one_argument_row_is_an_activation(name):
     close(net["y"].delta, values.a[1].grad)
 
 
-@pytest.mark.parametrize("row", netcode.FAST, ids=lambda row: row.name)
-def test_the_fast_forms_are_their_rows(row):
-    value, slope = netcode.FAST[row]
-    a = np.concatenate([np.linspace(-40, 40, 2001), [0.0, -0.0, 1e-300, 350.0, -350.0, 800.0, -800.0, 1e308,
-    -math.inf,
-                                                     math.inf, math.nan]])
+@pytest.mark.parametrize("row", [ops.identity, ops.tanh, ops.sigmoid, ops.relu], ids=lambda row: row.name)
+def test_an_activation_on_arrays_is_its_row(row):
+    sigma = find_activation(row)
+    edges = [0.0, -0.0, 1e-300, 350.0, -350.0, 800.0, -800.0, 1e308, -math.inf, math.inf, math.nan]
+    a = np.concatenate([np.linspace(-40, 40, 2001), edges])
     with np.errstate(all="ignore"):
-        phi = value(a)
-        slopes = np.broadcast_to(slope(a, phi), a.shape)
+        phi = sigma.value(a)
+        slopes = sigma.slope(a, phi)
+    assert slopes.shape == a.shape
     for x, y, s in zip(a.tolist(), phi.tolist(), slopes.tolist(), strict=True):
         assert y == pytest.approx(row(x), rel=1e-15, abs=0, nan_ok=True)
         assert s == pytest.approx(row.slopes([x], row(x))[0], rel=2e-15, abs=1e-300, nan_ok=True)
@@ -780,7 +786,8 @@ def test_a_large_net_builds_and_evaluates_in_seconds():
 @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
 def test_copies_are_independent(make):
     net = Net.random(3, 8, 2, seed=1)
-    before = net.forward([1.0, 2.0, 3.0])
+    net.forward([1.0, 2.0, 3.0])
+    before = net.predict([1.0, 2.0, 3.0])
     twin = make(net)
     np.testing.assert_array_equal(twin.phi, net.phi)
     twin.weights[:] = 0.5

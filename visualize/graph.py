@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autograd.op import ABSENT
 from visualize.scales import Floats, Ints, Scale, number
 
 Bools = NDArray[np.bool_]
@@ -325,15 +326,18 @@ def _unique(given: Sequence[str | None]) -> tuple[list[str], frozenset[int]]:
 def from_net(net: Any) -> Graph:
     """Return the graph of a Net with what its last forward and sweep left.
 
-    With several samples, values are means and gradients root mean squares over the samples. The loss is one more node
-    that the outputs feed, once there was a sweep.
+    With several samples, values are means and gradients root mean squares over the samples, and over the time steps of
+    a net with delays. The loss is one more node that the outputs feed, once there was a sweep.
 
     Args:
         net: the net.
     """
     n = len(net.names)
     swept = net.delta is not None
-    samples = int(net.phi.shape[1]) if net.phi is not None else 1
+    # Samples, or the steps of sequences one after another.
+    phi, delta, slopes = (None if x is None else np.asarray(x, float).reshape(len(x), -1)
+                          for x in (net.phi, net.delta, net.output_slopes))  # fmt: skip
+    samples = 1 if phi is None else phi.shape[1]
     outputs = np.array(net.outputs, np.intp)
     source, target = np.array(net.source, np.intp), np.array(net.target, np.intp)
     weights = np.array(net.weights, float)
@@ -344,15 +348,18 @@ def from_net(net: Any) -> Graph:
     kinds = np.where(inputs, INPUT, UNIT)
     levels = np.array(net.level, np.intp)
     values = np.full(n, math.nan)
-    if net.phi is not None and samples:
+    if phi is not None and samples:
         with np.errstate(all="ignore"):
-            values = np.asarray(net.phi, float).mean(axis=1)
-    gradients = root_mean_square(np.asarray(net.delta, float)) if swept else np.full(n, math.nan)
+            values = phi.mean(axis=1)
+    gradients = np.full(n, math.nan) if delta is None else root_mean_square(delta)
     with np.errstate(all="ignore"):
         messages = weights * gradients[target]
+        if phi is not None and delta is not None:
+            gated = np.flatnonzero(net.gates >= 0)
+            messages[gated] = weights[gated] * root_mean_square(delta[target[gated]] * phi[net.gates[gated]])
     weight_gradients = None if net.weight_gradient is None else np.array(net.weight_gradient, float)
-    if swept:
-        own = _from_the_loss(net, outputs, source, target, weights)
+    if phi is not None and slopes is not None:
+        own = _from_the_loss(net, outputs, phi, slopes)
         names.append("L" if "L" not in names else next(f"L{k}" for k in itertools.count() if f"L{k}" not in names))
         ops.append("")
         kinds = np.append(kinds, LOSS)
@@ -370,8 +377,17 @@ def from_net(net: Any) -> Graph:
         target=target, factors=weights, messages=messages, weight_gradients=weight_gradients, outputs=outputs,
         swept=swept, samples=samples, call="net.sweep()", symbol="δ", noun="unit",
         loss=None if net.loss is None else float(net.loss),
-        notes=(f"{samples} samples: δ is the root mean square, v the mean",) if samples > 1 else (),
+        notes=_notes(net, samples),
     )  # fmt: skip
+
+
+def _notes(net: Any, samples: int) -> tuple[str, ...]:
+    notes = []
+    if samples > 1:
+        notes.append(f"{samples} samples: δ is the root mean square, v the mean")
+    if any(how in ("product", "max", "min", "maxabs") for how in net.aggregations):
+        notes.append("edges into units that do not sum are as wide as if these did")
+    return tuple(notes)
 
 
 def root_mean_square(x: Floats) -> Floats:
@@ -387,15 +403,13 @@ def root_mean_square(x: Floats) -> Floats:
         return np.asarray(safe * np.sqrt(np.mean((x / safe[:, None]) ** 2, axis=1)))
 
 
-def _from_the_loss(net: Any, outputs: Ints, source: Ints, target: Ints, weights: Floats) -> Floats:
+def _from_the_loss(net: Any, outputs: Ints, phi: Floats, slopes: Floats) -> Floats:
     """Return what each output's delta gets from the loss itself, without what comes back from units that it feeds."""
-    own = np.empty(len(outputs))
+    own = slopes.copy()
     for k, i in enumerate(outputs):
-        delta = np.array(net.delta[i], float)
-        fed = np.flatnonzero(source == i)
-        if len(fed):
+        sigma = net.activations[i]
+        if sigma is not None:
             with np.errstate(all="ignore"):
-                slope = net.activations[i].slope(net.a[i], net.phi[i])
-                delta -= slope * (weights[fed] @ np.asarray(net.delta, float)[target[fed]])
-        own[k] = root_mean_square(delta[None, :])[0]
-    return own
+                slope = sigma.slope(np.asarray(net.a[i], float).ravel(), phi[i])
+            own[k] = np.where(slope == ABSENT, 0.0, own[k] * slope)
+    return root_mean_square(own)

@@ -772,7 +772,7 @@ class NetCase:
             if sigma is None:
                 lines.append(f"net.input({name!r})")
             else:  # a formula goes by the name that it has wherever it was written
-                given = repr(sigma.name) if sigma.is_row else sigma.name
+                given = repr(sigma.name) if sigma.has_name else sigma.name
                 lines.append(f"net.neuron({name!r}, {given}{f', bias={bias!r}' if bias else ''})")
         for s, t, w in zip(net.source, net.target, net.weights.tolist(), strict=True):
             lines.append(f"net.link({net.names[s]!r}, {net.names[t]!r}, {w!r})")
