@@ -33,7 +33,7 @@ VECTORS = 4
 #: Bytes of rows that a product goes over again and again: they should stay in the first cache.
 NEAR = 2**14
 #: Numbers of a record.
-RECORD = 8
+RECORD = 9
 #: Links that are looked ahead of, where a net does not fit the second cache.
 AHEAD = 12
 
@@ -44,7 +44,7 @@ class Forward(IntEnum):
     SUM: rows of the table of links into units: first and last unit, first row of the table.
     PRODUCT: units that share their sources: first and last unit, sources, place of the sources and of the weights.
     APPLY: an activation: first and last unit, code with and without the derivative.
-    PAIR: a function of two units: unit, distances of the two, code.
+    PAIR: functions of two units side by side: how many, first unit, distances of the first two, code.
     """
 
     SUM = 0
@@ -59,7 +59,7 @@ class Backward(IntEnum):
     PULL: rows of the table of links out of units: first and last row, 1 with a sigma', 2 before the first step.
     PUSH: from units that share their sources to those: first and last unit, sources, place of the rows, of weights.
     GRADIENT: of their weights: first and last unit, sources, place of the sources, of the gradient.
-    PAIR: to the two arguments: unit, distances of the two, their rows of incoming sums, code for either.
+    PAIR: to the two arguments: how many, first unit, distances of the first two, their rows of incoming sums, codes.
     """
 
     PULL = 0
@@ -168,6 +168,10 @@ class Shape:
         self.samples = self.lanes * self.vectors
         #: Units of a dense group that are computed at a time, as the registers allow.
         self.tile = 6 if machine.vector_lanes() == 8 else 3
+        if alone:  # then vectors lie along the units
+            self.tile = VECTORS * machine.vector_lanes() * 8 // self.itemsize
+        #: What the numbers of sources of a dense group are padded to, where its gradient is added up.
+        self.padding = self.tile if alone else self.samples
         self.name = f"net {scalar} {self.samples} {'ahead' if ahead else ''}"
 
 
@@ -373,9 +377,9 @@ def _sum(module: Any, shape: Shape) -> Any:
     return w.end()
 
 
-def _tiles(w: _Writer, first: Any, last: Any, body: Callable[[Any, int], None]) -> None:
+def _tiles(w: _Writer, first: Any, last: Any, body: Callable[[Any, int], None], tile: int = 0) -> None:
     """Write code for units from first to last in tiles: as many at a time as registers allow, then one by one."""
-    tile = w.shape.tile
+    tile = tile or w.shape.tile
     count = w.b.sub(last, first)
     whole = w.b.add(first, w.b.mul(w.b.sdiv(count, w.n(tile)), w.n(tile)))
 
@@ -667,6 +671,119 @@ def _turned(w: _Writer, xs: list[Any]) -> list[Any]:
     return xs
 
 
+# One sample. ---------------------------------------------------------------------------------------------------------
+#
+# A row is then one number, so that dense groups take vectors along their units: the columns of W, and the rows of W^T.
+
+
+def _product_alone(module: Any, wide: Shape) -> Any:
+    """As `_product`: sums of neighbouring units side by side."""
+    w = _Writer(module, wide, "product", 7)
+    b = w.b
+    _, frame, first, last, count, place, start = w.args
+    frame = b.inttoptr(frame, PTR)
+    sources = w.at(w.field(Field.LISTS, PTR), place, I32)
+    weights, biases = w.at(w.field(Field.WEIGHTS_DENSE, PTR), start), w.field(Field.BIASES, PTR)
+
+    def tile(u: Any, size: int) -> None:
+        own = w.at(weights, b.mul(b.sub(u, first), count))
+        if size == 1:
+            _scalar_product(w, own, count, w.at(biases, u), w.at(frame, u), lambda k: w.at(frame, w.index(sources, k)))
+            return
+
+        def column(k: Any, *sums: Any) -> list[Any]:
+            phi, factors = w.weight(frame, w.index(sources, k)), w.row(w.at(own, b.mul(k, w.n(size))))
+            return [w.multiply_add(phi, x, s) for x, s in zip(factors, sums, strict=True)]
+
+        w.put(w.loop(w.n(0), count, w.row(w.at(biases, u)), column), w.at(frame, u))
+
+    _tiles(w, first, last, tile, wide.samples)
+    return w.end()
+
+
+def _push_alone(module: Any, wide: Shape) -> Any:
+    """As `_push`: sums of several sources side by side."""
+    w = _Writer(module, wide, "push", 8)
+    b = w.b
+    _, delta, incoming, first, last, count, place, start = w.args
+    delta, incoming = b.inttoptr(delta, PTR), b.inttoptr(incoming, PTR)
+    rows = w.at(w.field(Field.LISTS, PTR), place, I32)
+    weights = w.at(w.field(Field.WEIGHTS_DENSE, PTR), start)
+    units, base = b.sub(last, first), w.at(delta, first)
+
+    def tile(j: Any, size: int) -> None:
+        own = w.at(weights, b.mul(j, units))
+        if size == 1:
+            sum = w.at(incoming, w.index(rows, j))
+            _scalar_product(w, own, units, sum, sum, lambda k: w.at(base, k))
+            return
+
+        def column(k: Any, *sums: Any) -> list[Any]:
+            theirs, factors = w.weight(base, k), w.row(w.at(own, b.mul(k, w.n(size))))
+            return [w.multiply_add(theirs, x, s) for x, s in zip(factors, sums, strict=True)]
+
+        sums = w.loop(w.n(0), units, w.zeros(), column)
+        for v, vector in enumerate(sums):
+            for lane in range(wide.lanes):
+                at = w.at(incoming, w.index(rows, b.add(j, w.n(v * wide.lanes + lane))))
+                more = b.extract_element(vector, ir.Constant(I32, lane)) if wide.lanes > 1 else vector
+                b.store(b.fadd(b.load(at, typ=w.scalar), more), at)
+
+    _tiles(w, w.n(0), count, tile, wide.samples)
+    return w.end()
+
+
+def _scalar_product(
+    w: _Writer, weights: Any, count: Any, start: Any, to: Any, address: Callable[[Any], Any]
+) -> None:
+    """Store at an address what is at another plus the sum of weights times numbers."""
+    b = w.b
+
+    def add(k: Any, sum: Any) -> list[Any]:
+        weight, x = b.load(w.at(weights, k), typ=w.scalar), b.load(address(k), typ=w.scalar)
+        return [b.fadd(sum, b.fmul(weight, x))]
+
+    (sum,) = w.loop(w.n(0), count, [b.load(start, typ=w.scalar)], add)
+    b.store(sum, to)
+
+
+def _gradient_alone(module: Any, wide: Shape) -> Any:
+    """As `_gradient`: delta of a unit times the phi of its sources side by side."""
+    w = _Writer(module, wide, "gradient", 8)
+    b = w.b
+    _, phi, delta, first, last, count, place, start = w.args
+    phi, delta = b.inttoptr(phi, PTR), b.inttoptr(delta, PTR)
+    sources = w.at(w.field(Field.LISTS, PTR), place, I32)
+    gradient = w.at(w.field(Field.GRADIENT_DENSE, PTR), start, DOUBLE)
+    gathered = w.field(Field.TRANSPOSED, PTR)
+    padded = _padded_count(w, count, wide.samples)
+
+    def gather(k: Any) -> list[Any]:
+        b.store(b.load(w.at(phi, w.index(sources, k)), typ=w.scalar), w.at(gathered, k))
+        return []
+
+    def nothing(k: Any) -> list[Any]:
+        b.store(ir.Constant(w.scalar, 0.0), w.at(gathered, k))
+        return []
+
+    w.loop(w.n(0), count, [], gather)
+    w.loop(count, padded, [], nothing)
+
+    def unit(u: Any) -> list[Any]:
+        own, here = w.at(gradient, b.mul(b.sub(u, first), padded), DOUBLE), w.weight(delta, u)
+
+        def columns(k: Any) -> list[Any]:
+            products = [b.fmul(here, x) for x in w.row(w.at(gathered, k))]
+            _add_to_doubles(w, products, w.at(own, k, DOUBLE))
+            return []
+
+        w.loop(w.n(0), padded, [], columns, step=wide.samples)
+        return []
+
+    w.loop(first, last, [], unit)
+    return w.end()
+
+
 # Running. ------------------------------------------------------------------------------------------------------------
 
 
@@ -717,9 +834,9 @@ def _forward(module: Any, shape: Shape, parts: dict[str, Any]) -> Any:
         _call(w, code, row(phi, first), row(delta, first), vectors)
 
     def pair(x: list[Any]) -> None:
-        unit, one, other, code = x[:4]
+        several, unit, one, other, code = x[:5]
         frame = b.inttoptr(phi, PTR)
-        _call(w, code, w.at(frame, one), w.at(frame, other), row(phi, unit), w.n(shape.samples))
+        _call(w, code, w.at(frame, one), w.at(frame, other), row(phi, unit), b.mul(several, w.n(shape.samples)))
 
     _records(w, b.inttoptr(records, PTR), count, [
         (Forward.SUM, lambda x: b.call(parts["sum"], [args, phi, *x[:3]])),
@@ -737,13 +854,14 @@ def _backward(module: Any, shape: Shape, parts: dict[str, Any]) -> Any:
     b = w.b
 
     def pair(x: list[Any]) -> None:
-        unit, one, other, to_one, to_other, code, other_code = x
+        several, unit, one, other, to_one, to_other, code, other_code = x
         frame, sums = b.inttoptr(phi, PTR), b.inttoptr(incoming, PTR)
         own = w.at(b.inttoptr(delta, PTR), b.mul(unit, w.n(shape.samples)))
         # One after the other: both arguments may be one unit.
         for at, which in ((to_one, code), (to_other, other_code)):
             with b.if_then(b.icmp_signed("!=", which, w.n(0))):
-                _call(w, which, w.at(frame, one), w.at(frame, other), own, w.at(sums, at), w.n(shape.samples))
+                numbers = b.mul(several, w.n(shape.samples))
+                _call(w, which, w.at(frame, one), w.at(frame, other), own, w.at(sums, at), numbers)
 
     _records(w, b.inttoptr(records, PTR), count, [
         (Backward.PULL, lambda x: b.call(parts["pull"], [args, phi, delta, incoming, *x[:3]])),
@@ -1065,15 +1183,21 @@ def code(scalar: str, alone: bool, ahead: bool, absent: float) -> tuple[Shape, m
     def text() -> str:
         module = ir.Module()
         parts: dict[str, Any] = {}
-        for name, write in (("sum", _sum), ("product", _product), ("push", _push), ("gradient", _gradient),
-                            ("pack", _pack), ("unpack", _unpack)):  # fmt: skip
+        writers: dict[str, Any] = {"sum": _sum, "pack": _pack, "unpack": _unpack}
+        for name, write in writers.items():
             parts[name] = write(module, shape)
+        dense: dict[str, Any] = {"product": _product, "push": _push, "gradient": _gradient}
+        if alone:
+            dense = {"product": _product_alone, "push": _push_alone, "gradient": _gradient_alone}
+        for name, write in dense.items():
+            parts[name] = write(module, Shape(scalar) if alone else shape)
         parts["pull"] = _pull(module, shape, absent)
         parts["forward"] = _forward(module, shape, parts)
         parts["backward"] = _backward(module, shape, parts)
         parts["loss"] = _loss(module, shape, parts)
         parts["run"] = _run(module, shape, parts)
-        for name, write in (("take", _take), ("clear", _clear), ("give", _give)):
+        writers = {"take": _take, "clear": _clear, "give": _give}
+        for name, write in writers.items():
             parts[name] = write(module, shape)
         _evaluate(module, shape, parts)
         return str(module)

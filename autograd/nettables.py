@@ -148,7 +148,10 @@ class Tables:
 
     def _number_units(self) -> None:
         graph, rest = self.graph, self.graph.order
-        keys = self._fan_in, self._kind, self._group, ~self._sums, self._rank  # the last one first
+        # Pairs lie as what they read, so that those of a layer are one run.
+        tie, pairs = self._fan_in.copy(), graph.pairs
+        tie[pairs.unit[np.lexsort((pairs.x, pairs.y, pairs.x_delay, pairs.function))]] = np.arange(len(pairs.unit))
+        keys = tie, self._kind, self._group, ~self._sums, self._rank  # the last one first
         self.order: Ints = np.concatenate([graph.inputs, rest[np.lexsort([key[rest] for key in keys])]])
         self.number: Ints = np.empty(graph.size, np.intp)
         self.number[self.order] = np.arange(graph.size)
@@ -169,7 +172,7 @@ class Tables:
         # An input wants a sum before the first step alone, where its phi is an initial state.
         self._wants = ~self._is_input
         self._wants[graph.source[graph.delay > 0]] = self._wants[graph.pairs.x[graph.pairs.x_delay > 0]] = True
-        units = np.flatnonzero(sent & self._wants)
+        units = self.order[(sent & self._wants)[self.order]]
         self._slot = np.full(n, -1, np.intp)
         self._slot[units] = np.arange(len(units))
         self.slots = len(units) + 1
@@ -201,7 +204,7 @@ class Tables:
             first, push = int(self.number[units[0]]), bool((slot >= 0).any())
             g = Group(links, first, self._distance(source, delay), incoming, push)
             g.lists, g.weights, g.weights_back, g.gradient = listed, weights, weights + links.size, gradients
-            g.padded = -(-links.shape[1] // shape.samples) * shape.samples
+            g.padded = -(-links.shape[1] // shape.padding) * shape.padding
             lists += [g.sources, g.incoming]
             picked += [_tiled(links, shape.tile)] + [_tiled(links.T, shape.tile)] * g.push
             listed += 2 * links.shape[1]
@@ -241,13 +244,10 @@ class Tables:
             Forward.APPLY, rank[first], curved[first], curved[last] + 1, *addresses[kind[first]].T
         ))  # fmt: skip
 
-        pairs = graph.pairs
-        if len(pairs.unit):
-            values = np.array([value.address for value, *_ in self._pairs])[pairs.function]
-            records.append(_records(
-                Forward.PAIR, self._rank[pairs.unit], self.number[pairs.unit],
-                self._distance(pairs.x, pairs.x_delay), self._distance(pairs.y), values,
-            ))  # fmt: skip
+        unit, function, x, delay, y = self._pairs_in_order(np.arange(len(graph.pairs.unit)))
+        rank, values = self._rank[unit], np.array([value.address for value, *_ in self._pairs], np.int64)
+        places = [self.number[unit], self._distance(x, delay), self._distance(y)]
+        records += self._pair_records(Forward.PAIR, rank, places, [values[function]])
         self.forward = _in_order(records)
 
     # Backward. -------------------------------------------------------------------------------------------------------
@@ -291,21 +291,35 @@ class Tables:
             if g.push:
                 records.append(_records(Backward.PUSH, when, *units, g.lists + sources, g.weights_back))
             records.append(_records(Backward.GRADIENT, when, *units, g.lists, g.gradient))
-        live = np.flatnonzero(graph.reaches[graph.pairs.unit])
-        if len(live):
-            unit, function, x, delay, y = (column[live] for column in graph.pairs[:5])
-            codes = np.array([[code.address for code in pair[1:]] for pair in self._pairs])[function]
-            to_x, to_y = self._slot[x] - delay * self.slots, self._slot[y]
-            records.append(_records(
-                Backward.PAIR, down[unit], self.number[unit], self._distance(x, delay), self._distance(y),
-                to_x * samples, to_y * samples, np.where(self._slot[x] < 0, 0, codes[:, 0]),
-                np.where(self._slot[y] < 0, 0, codes[:, 1]),
-            ))  # fmt: skip
+        unit, function, x, delay, y = self._pairs_in_order(np.flatnonzero(graph.reaches[graph.pairs.unit]))
+        sends = np.array([[code.address for code in pair[1:]] for pair in self._pairs], np.int64).reshape(-1, 2)
+        to_x, to_y = self._slot[x] - delay * self.slots, self._slot[y]
+        places = [self.number[unit], self._distance(x, delay), self._distance(y), to_x * samples, to_y * samples]
+        codes = [np.where(self._slot[z] < 0, 0, sends[function, k]) for k, z in enumerate((x, y))]
+        records += self._pair_records(Backward.PAIR, down[unit], places, codes)
         if len(inputs):
             records.append(_records(Backward.PULL, int(down.max()) + 1, len(inner), len(self._rows), 0))
         self.backward = _in_order(records)
         before = [_records(Backward.PULL, 0, len(self._rows), len(rows), 2)] if len(self._back) else []
         self.initial = _in_order(before)
+
+    def _pairs_in_order(self, which: Ints) -> list[Ints]:
+        """Return some pairs in the order of their numbers: unit, function, x, its delay, y."""
+        which = which[np.argsort(self.number[self.graph.pairs.unit[which]])]
+        return [column[which] for column in self.graph.pairs[:5]]
+
+    def _pair_records(self, kind: int, when: Ints, places: Sequence[Ints], codes: Sequence[Ints]) -> list[Records]:
+        """Return records of pairs, one for those that lie side by side in every respect."""
+        if not len(when):
+            return []
+        new = (np.diff(places[0]) != 1) | (np.diff(when) != 0)
+        for distance in places[1:]:
+            new |= np.diff(distance) != self.shape.samples
+        for code in codes:
+            new |= np.diff(code) != 0
+        first = np.concatenate([[0], np.flatnonzero(new) + 1])
+        count = np.diff(np.append(first, len(when)))
+        return [_records(kind, when[first], count, *(x[first] for x in (*places, *codes)))]
 
     def _by_source(self, links: Ints) -> Lists:
         """Return some links by their source, those of a source by the number of their target."""
