@@ -435,8 +435,19 @@ def test_windows_and_learned_states():
     net.neuron("h", "tanh", {"x": 0.7}, initial=0.3, output=True)
     net.link("h", "h", 0.9, delay=2, gate="g")
     net.link("h", "g", 0.4, delay=1)
+    net.link("h", "h", 0.2, delay=1)
     net.learn_initial("h")
     rng = np.random.default_rng(0)
     x, y = data(rng, net, 20, steps=11)
     for options in ({}, {"truncate": 4}, {"truncate": 1}, {"state": rng.normal(size=(20, 2, len(net)))}):
         agree(net.loss_and_gradient(x, y, at="all", **options), swept(net, x, y, at="all", **options))
+
+
+def test_an_absent_slope_passes_nothing_on_however_large():
+    net = Net()
+    net.input("x")
+    net.neuron("off", "relu", {"x": -1.0})
+    net.neuron("y", "linear", {"off": 1e300}, output=True)
+    for samples in (1, 5):
+        _, gradient = net.loss_and_gradient(np.ones((samples, 1)), np.zeros(samples), lambda phi, y: phi[0])
+        assert gradient.tolist() == [0.0, 0.0, 0.0, 1.0]
