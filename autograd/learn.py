@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import errno
 import fnmatch
 import hashlib
 import json
@@ -126,8 +127,8 @@ class Loss:
         """Return the targets as columns [k, N] after checking them.
 
         Args:
-            y: [N, q]; for one sample also [q]; for one output also [N]; class labels [N] where the loss takes
-                them; any [N, k] for a user's formula.
+            y: [N, q]; for one sample also [q]; for one output also [N]; class labels [N] or [N, 1] (one sample:
+                also a scalar) where the loss takes them; any [N, k] for a user's formula.
             samples: N.
             outputs: q.
 
@@ -142,15 +143,14 @@ class Loss:
             rows = rows.reshape(1, -1) if samples == 1 else rows.reshape(-1, 1)
         width = outputs if self.known else rows.shape[-1]
         if rows.shape != (samples, width):
+            hint = ""
+            if self._takes_labels:
+                whole = np.asarray(y).dtype.kind in "iu"
+                fits = f"have shape ({samples},)" if whole else "must be integers: use Y.astype(int)"
+                hint = f"; class labels {fits}"
             raise ValueError(
-                f"Y must have shape ({samples}, {width}), a row per sample and a column per output, to go "
-                f"with X; got "
-                f"shape {shape}"
-                + (
-                    "; class labels must be integers: use Y.astype(int)"
-                    if self._takes_labels and rows.ndim == 1
-                    else ""
-                )
+                f"Y must have shape ({samples}, {width}), a row per sample and a column per output, to go with X; "
+                f"got shape {shape}{hint}"
             )
         if not np.isfinite(rows).all():
             i, j = np.argwhere(~np.isfinite(rows))[0]
@@ -187,7 +187,8 @@ class Loss:
                 "binary_cross_entropy"
             )
         labels = np.asarray(y)
-        if labels.dtype.kind not in "iu" or labels.size != samples or labels.ndim > 2:
+        shapes = [(samples,), (samples, 1)] + [()] * (samples == 1)
+        if labels.dtype.kind not in "iu" or labels.shape not in shapes:
             return None
         labels = labels.reshape(samples)
         wrong = np.flatnonzero((labels < 0) | (labels >= outputs))
@@ -240,21 +241,30 @@ def find_loss(loss: Any) -> Loss:
 # Metrics. ---------------------------------------------------------------------------------------------------
 
 
-def accuracy(phi: Floats, y: ArrayLike) -> float:
-    """Return the share of samples whose class is right.
+def accuracy(phi: ArrayLike, y: ArrayLike) -> float:
+    """Return the share of samples, or of steps of sequences, whose class is right.
 
     Args:
-        phi: outputs [N, q]; with several, the class is the largest; with one, it is whether the output is
-            above 0, as that of a logit or a hinge score should be.
-        y: class labels [N], or rows as the loss takes them [N, q].
+        phi: outputs [..., q], such as [N, q] or [N, T, q]; with several, the class is the largest; with one, it is
+            whether the output is above 0, as that of a logit or a hinge score should be.
+        y: class labels [...] or [..., 1], or rows as the loss takes them [..., q].
+
+    Raises:
+        ValueError: if y has another shape.
     """
-    labels = np.asarray(y)
-    if phi.ndim == 1:
-        phi = phi.reshape(1, -1)
-    if phi.shape[1] == 1:
-        return float(np.mean((phi[:, 0] > 0) == (labels.reshape(len(phi)) > 0)))
-    classes = labels.argmax(axis=1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(phi))
-    return float(np.mean(phi.argmax(axis=1) == classes))
+    outputs, labels = np.atleast_2d(np.asarray(phi)), np.asarray(y)
+    *several, q = outputs.shape
+    if q > 1 and labels.shape == outputs.shape:
+        classes = labels.argmax(axis=-1)
+    elif labels.shape in (tuple(several), (*several, 1)) or labels.size == 1 == math.prod(several):
+        classes = labels.reshape(several)
+    else:
+        raise ValueError(
+            f"outputs of shape {outputs.shape} go with class labels of shape {tuple(several)}, or with rows of shape "
+            f"{outputs.shape}; got Y of shape {labels.shape}"
+        )
+    found = outputs.argmax(axis=-1) if q > 1 else outputs[..., 0] > 0
+    return float(np.mean(found == (classes if q > 1 else classes > 0)))
 
 
 METRICS: dict[str, Callable[[Floats, ArrayLike], float]] = {"accuracy": accuracy}
@@ -364,7 +374,8 @@ def fit(
             factor on every step, 0 for no step at all; "l1" and "l2" are as below, and touch what is no weight only
             under the name of its kind.
         epochs: how often to go through the samples at most, those before a resumption included.
-        batch_size: samples per step; None takes all; "auto" takes 32, or all for optimisers that need all.
+        batch_size: samples per step; None takes all; "auto" takes 32, or all for optimisers that need all, such as
+            "rprop", which compares gradients of one function. For these fewer are refused.
         seed: of the shuffling, of the choice of validation samples and of the links dropped.
         l1: penalty l1 * sum |w| over the weights of links, added to the loss that is minimised; at w = 0 its slope
             is 0.
@@ -375,9 +386,14 @@ def fit(
         clip_value: the largest size of a part of a gradient; taken before `clip`.
         validation: data (X, Y) or (X, Y, lengths), or the share of the samples to set apart, above 0 and below 1.
         patience: stop after so many epochs without a better loss.
-        metric: "accuracy" or a function (outputs [N, q], Y) -> float, recorded after every epoch.
+        metric: "accuracy" or a function (outputs, Y) -> float, recorded after every epoch. Outputs [M, q] and Y,
+            [M] or [M, k] as it was given, are those of the samples; of sequences those of the steps that count for
+            the loss alone: the last of each, or all valid ones, sequence after sequence.
         progress: show a bar, if standard error is a terminal.
-        callback: called as callback(epoch, history) after every epoch; returning True ends the training.
+        callback: called as callback(epoch, history) after every epoch; returning True ends the training. `fit` owns
+            the parameters until it returns: the net shows those from before the training, and what a callback sets is
+            overwritten by the best ones. A callback that changes the structure of the net, or what is trainable,
+            ends it with a RuntimeError.
         resume: a `Training`, or the file of one, to go on with: given the same net, data and options, the weights
             are bit by bit those of a training that was never interrupted. `seed` is not looked at again.
         checkpoint: a file that the `Training` is written to after every `every` epochs and at the end.
@@ -393,7 +409,11 @@ def fit(
 
     Raises:
         ValueError: for wrong shapes, data that is not finite, unknown names, options out of range or that do not
-            go together, a file that is not ours or is damaged, a training of another net, data or options.
+            go together, a file that is not ours or is damaged, a training of another net, data or options; for
+            parameters that are not finite before the training, and for a schedule whose rate is no number of at
+            least 0.
+        FileNotFoundError: if there is no file to resume from.
+        RuntimeError: if a callback changed the net; the best weights are in ``history.state.best`` then.
 
     >>> from autograd.net import Net
     >>> xor = [[0, 0], [0, 1], [1, 0], [1, 1]]
@@ -402,6 +422,7 @@ def fit(
     >>> np.round(net.predict(xor)[:, 0]) + 0.0
     array([0., 1., 1., 0.])
     """
+    net._require_outputs()
     chosen, formula, measure = find_optimiser(optimiser, rate), find_loss(loss), _find_metric(metric)
     as_count(epochs, "epochs")
     as_count(every, "every")
@@ -421,7 +442,7 @@ def fit(
     rng = np.random.default_rng(seed) if before is None else _generator(before.start)
     start = copy.deepcopy(rng.bit_generator.state)
     options = {k: v for k, v in (("at", at), ("truncate", truncate)) if v is not None}
-    rows, held_out = _split_rows(net, (x, y, lengths), formula, options, validation, rng)
+    rows, held_out, options = _split_rows(net, (x, y, lengths), formula, options, validation, rng)
     samples = len(rows[0])
     size = _batch_size(chosen, batch_size, samples)
     settings = _Settings.of(net, groups, l1, l2, float(dropout), clip, clip_value)
@@ -432,7 +453,7 @@ def fit(
     setup = _setup(net, chosen, formula, rows, held_out, batch_size=size, settings=settings, options=options)
 
     if before is None:
-        w = best = net.parameters
+        w = best = _finite_parameters(net)
         best_loss, history = problem.judge(w, held_out), History()
         if probe is not None:
             history.flow.append((0, probe(w)))
@@ -468,6 +489,7 @@ def fit(
         bar=_Bar(epochs, progress, done=history.epochs),
     )
     record.boundary(w, state)
+    advice = ""
     try:
         record.check_patience()  # a training that is resumed may have run out of it
         if isinstance(chosen, LBFGS):
@@ -478,13 +500,14 @@ def fit(
             _run_steps(chosen, problem, record, w, state, rng, size, epochs)
         history.message = f"all {epochs} epochs were done"
     except _Stopped as stop:
-        history.stopped, history.message = stop.args
+        history.stopped, history.message, advice = stop.args
     except KeyboardInterrupt:
         history.stopped, history.message = "interrupted", f"interrupted in epoch {history.epochs + 1}"
     finally:
-        net.parameters = record.best
         record.bar.close()
-    advice = ". Try a smaller rate, scaled data or another init" if history.stopped == "diverged" else ""
+        if problem.fits_net:
+            net.parameters = record.best
+    record.refuse_changed_net()  # Ctrl-C may have come after the change
     history.message += f"; the net has the weights of epoch {history.best_epoch}{advice}"
     history.state = record.training()
     if record.checkpoint is not None:
@@ -493,7 +516,10 @@ def fit(
 
 
 class _Stopped(Exception):
-    """The end of a training before all epochs are done: (why, in a sentence)."""
+    """The end of a training before all epochs are done: (why, in a sentence, a sentence of advice or "")."""
+
+    def __init__(self, why: str, message: str, advice: str = "") -> None:
+        super().__init__(why, message, advice and f". {advice}")
 
 
 # How the weights move from epoch to epoch. ------------------------------------------------------------------
@@ -514,11 +540,9 @@ def _run_steps(
     for _ in range(record.history.epochs, epochs):
         order = rng.permutation(samples)
         for at in range(0, samples, size):
-            chosen = order[at : at + size]
-            batch_rows = tuple(array[chosen] for array in problem.rows)
-            value, gradient = problem(w, batch_rows, rng)
+            value, gradient = problem(w, order[at : at + size], rng)
             if not (math.isfinite(value) and np.isfinite(gradient).all()):
-                raise record.diverged()
+                raise record.diverged(w)
             with np.errstate(all="ignore"):  # an overflow shows as a divergence
                 moved, state = optimiser.step(w, problem.settings.clipped(gradient), state)
                 w = moved if rates is None else w + rates * (moved - w)
@@ -527,11 +551,9 @@ def _run_steps(
 
 def _run_lbfgs(solver: LBFGS, problem: _Problem, record: _Record, w: Floats, epochs: int) -> None:
     try:
-        _, why = solver.minimise(
-            lambda w: problem(w, problem.rows), w, iterations=epochs, after=lambda w: record.epoch(w, None)
-        )
+        _, why = solver.minimise(problem, w, iterations=epochs, after=lambda w: record.epoch(w, None))
     except FloatingPointError:
-        raise record.diverged() from None
+        raise record.diverged(w) from None
     if why:
         raise _Stopped("converged", f"{why} after {record.history.epochs} epochs")
 
@@ -544,7 +566,7 @@ def _run_levenberg_marquardt(
         try:
             w, state = solver.step(residuals, jacobian, w, state)
         except FloatingPointError:
-            raise record.diverged() from None
+            raise record.diverged(w) from None
         if state.converged:
             raise _Stopped("converged", f"no step lowers the loss after {record.history.epochs} epochs")
         record.epoch(w, state)
@@ -721,16 +743,26 @@ class _Problem:
     ) -> None:
         self.net, self.formula, self.options, self.rows, self.settings = net, formula, options, rows, settings
         self.objective: Any = net.objective(formula, **options)
+        x, y, *lengths = rows
+        self.on_batch = net._batches(x, y, formula, lengths=lengths[0] if lengths else None, **options)
         self.penalised = bool(settings.l1.any() or settings.l2.any())
+        self._layout = net._parameter_layout()
 
-    def __call__(self, w: Floats, rows: Rows, rng: np.random.Generator | None = None) -> tuple[float, Floats]:
-        """Return value and gradient; with a generator, and if so set, links are dropped."""
+    @property
+    def fits_net(self) -> bool:
+        """Whether the net still has the structure and the parameters that it had at first."""
+        return self.net._layout is self._layout
+
+    def __call__(
+        self, w: Floats, chosen: Ints | None = None, rng: np.random.Generator | None = None
+    ) -> tuple[float, Floats]:
+        """Return value and gradient on some of the samples or all; with a generator, and if so set, links are dropped."""
         settings, at = self.settings, w
         if rng is not None and settings.dropout:
             kept = (rng.random(len(w)) >= settings.dropout) / (1.0 - settings.dropout)
             kept[~settings.is_weight] = 1.0
             at = w * kept
-        value, gradient = self.objective(at, rows)
+        value, gradient = self.objective(at, self.rows) if chosen is None else self.on_batch(at, chosen)
         if at is not w:
             gradient = gradient * kept
         if self.penalised:
@@ -761,11 +793,28 @@ class _Problem:
         with np.errstate(all="ignore"):
             return (self.mean_loss(w, self.rows) if loss is None else loss) + self.penalty(w)
 
-    def outputs(self, w: Floats, rows: Rows) -> Floats:
-        extra = {"at": self.options["at"]} if "at" in self.options else {}
-        if len(rows) > 2:
-            extra["lengths"] = rows[2]
-        return self.net.predict(rows[0], parameters=w, **extra)
+    def measured(self, w: Floats, rows: Rows) -> tuple[Floats, NDArray[Any]]:
+        """Return outputs [M, q] and targets, [M] or [M, k], of what the loss sees: samples, or steps of sequences."""
+        x, y, *lengths = rows
+        extra: dict[str, Any] = {"lengths": lengths[0]} if lengths else {}
+        if self.options.get("at") != "all":
+            return self.net.predict(x, parameters=w, at=self.options.get("at"), **extra), y
+        counted = np.ones(x.shape[:2], bool)
+        if lengths:
+            counted = np.arange(x.shape[1]) < lengths[0][:, None]
+        return self.net.predict(x, parameters=w, **extra)[counted], y[counted]
+
+    def not_finite(self, w: Floats) -> str:
+        """Say in a sentence what is not finite at the weights that a training starts from."""
+        with np.errstate(all="ignore"):
+            value, gradient = self(w)
+        what = "the loss or a derivative of it is not finite"  # with the links of one batch, or for one sample
+        if not math.isfinite(value):
+            what = f"the loss is {value}"
+        elif not np.isfinite(gradient).all():
+            i = int(np.flatnonzero(~np.isfinite(gradient))[0])
+            what = f"the slope of the loss by the parameter {self.net.parameter_names()[i]!r} is {gradient[i]}"
+        return f"{what} before the first step"
 
 
 # What is noted after every epoch. ---------------------------------------------------------------------------
@@ -801,10 +850,10 @@ class _Record:
         problem, history, epoch = self.problem, self.history, self.history.epochs + 1
         now = problem.mean_loss(w, problem.rows)
         if not math.isfinite(now):
-            raise self.diverged()
+            raise self.diverged(w)
         judged = problem.judge(w, self.held_out, now)
         rows = self.held_out or problem.rows
-        metric = None if self.measure is None else float(self.measure(problem.outputs(w, rows), rows[1]))
+        metric = None if self.measure is None else float(self.measure(*problem.measured(w, rows)))
         flow = None if self.probe is None or epoch % self.diagnose else self.probe(w)
         # All is known; from here on nothing is half done when Ctrl-C comes.
         history.loss.append(now)
@@ -820,16 +869,33 @@ class _Record:
         self.bar.show(history)
         if self.checkpoint is not None and epoch % self.every == 0:
             self.training().save(self.checkpoint)
-        if self.callback is not None and self.callback(epoch, history) is True:
-            raise _Stopped("callback", f"the callback ended it after epoch {epoch}")
+        if self.callback is not None:
+            wanted = self.callback(epoch, history)
+            self.refuse_changed_net()
+            if wanted is True:
+                raise _Stopped("callback", f"the callback ended it after epoch {epoch}")
         self.check_patience()
+
+    def refuse_changed_net(self) -> None:
+        """Refuse to go on where the weights no longer belong to the net; keep them in the history."""
+        if not self.problem.fits_net:
+            self.history.state = self.training()
+            raise RuntimeError(
+                f"the net's structure, or what is trainable in it, was changed during its training, in epoch "
+                f"{self.history.epochs}, by a callback perhaps; the best weights, of the net as it was, are in "
+                "history.state.best. Change the net when fit has returned, and call fit again"
+            )
 
     def check_patience(self) -> None:
         if self.patience is not None and self.history.epochs - self.history.best_epoch >= self.patience:
             raise _Stopped("patience", f"no better loss for {self.patience} epochs")
 
-    def diverged(self) -> _Stopped:
-        return _Stopped("diverged", f"the loss or its gradient became nan or inf in epoch {self.history.epochs + 1}")
+    def diverged(self, w: Floats) -> _Stopped:
+        """Return the end of a training at weights where something is not finite, be it from the start."""
+        if w is self._at[0] and not self.history.epochs:
+            return _Stopped("diverged", self.problem.not_finite(w), "No rate helps: scale the data or change the init")
+        message = f"the loss or its gradient became nan or inf in epoch {self.history.epochs + 1}"
+        return _Stopped("diverged", message, "Try a smaller rate, scaled data or another init")
 
     def boundary(self, w: Floats, state: Any) -> None:
         """Note where the training stands between two epochs."""
@@ -911,10 +977,17 @@ class Training:
             path: the file.
 
         Raises:
+            FileNotFoundError: if there is none.
             ValueError: if the file is not ours, cut short, damaged, or of a newer version.
         """
         try:
             file = json.loads(Path(path).read_bytes())
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                errno.ENOENT,
+                f"no training to resume from; fit(..., checkpoint={str(path)!r}) or history.state.save writes one",
+                str(path),
+            ) from None
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"{path} is not a saved training, or is cut short: it does not read as JSON ({error}); resume from "
@@ -1012,9 +1085,16 @@ def _generator(state: Mapping[str, Any]) -> np.random.Generator:
 
 def _setup(net: Net, chosen: Any, formula: Loss, rows: Rows, held_out: Rows | None, **more: Any) -> dict[str, str]:
     """Return what a training and its resumption must have in common."""
-    units = _digest([net.names, net.activation_names])[:16]
+    layout = net._parameter_layout()
+    # Constants count, too: the weights of a training are no good beside others.
+    constant = [np.where(net.trainable, 0.0, net.weights), net.biases.copy(), net.initial.copy()]
+    constant[1][layout.biases] = constant[2][layout.initial] = 0.0
+    links = (net.source, net.target, net.delays, net.gates, net.shares, net.trainable)
+    units = (net.outputs, net.response, layout.biases, layout.initial)
+    names = [net.names, net.activation_names, net.aggregations]
+    digest = _digest([names, _described((*links, *units, *constant))])[:16]
     return {
-        "net": f"{units} {_described((net.source, net.target, net.outputs))}",
+        "net": f"{len(net)} units, {len(net.source)} links, {len(net.parameters)} parameters, digest {digest}",
         "data": _described(rows),
         "validation": _described(held_out),
         "optimiser": _described(chosen),
@@ -1064,12 +1144,13 @@ def _batch_size(chosen: Any, given: Any, samples: int) -> int:
         given = None if full else 32
     if given is None:
         return samples
-    if isinstance(chosen, Solver):
+    size = as_count(given, "batch_size")
+    if isinstance(chosen, Solver) or (full and size < samples):
         raise ValueError(
             f"{type(chosen).__name__} works on all samples at once: leave out batch_size={given!r}, or choose an "
             "optimiser such as 'adam'"
         )
-    return min(as_count(given, "batch_size"), samples)
+    return min(size, samples)
 
 
 def _refuse_for_solver(solver: Solver, settings: _Settings, keeps: bool) -> None:
@@ -1093,15 +1174,18 @@ def _split_rows(
     options: dict[str, Any],
     validation: Any,
     rng: np.random.Generator,
-) -> tuple[Rows, Rows | None]:
-    """Check all the data, before any work, and return the rows to train on and those to judge by."""
-    train = _rows(net, data, formula, options, "")
+) -> tuple[Rows, Rows | None, dict[str, Any]]:
+    """Check all the data, before any work; return the rows to train on, those to judge by, and the options for both.
+
+    With sequences the options say at which steps the loss is taken, also where the user left it to the shape of Y.
+    """
+    train, options = _rows(net, data, formula, options, "")
     if validation is None:
-        return train, None
+        return train, None, options
     if isinstance(validation, tuple | list):
         if len(validation) not in (2, 3):
             raise ValueError(f"validation is (X, Y), (X, Y, lengths) or a share, got {len(validation)} things")
-        return train, _rows(net, (*validation, None)[:3], formula, options, "validation: ")
+        return train, _rows(net, (*validation, None)[:3], formula, options, "validation: ")[0], options
     if isinstance(validation, bool) or not isinstance(validation, float) or not 0 < validation < 1:
         raise ValueError(
             f"validation is a pair (X, Y), or the share of the samples to set apart, above 0 and below 1; "
@@ -1116,15 +1200,17 @@ def _split_rows(
         )
     order = rng.permutation(samples)
     kept, held_out = order[apart:], order[:apart]
-    return tuple(array[kept] for array in train), tuple(array[held_out] for array in train)
+    return tuple(array[kept] for array in train), tuple(array[held_out] for array in train), options
 
 
-def _rows(net: Net, data: Any, formula: Loss, options: dict[str, Any], what: str) -> Rows:
-    """Return X, Y and perhaps lengths as arrays with an entry per sample, that batches can be taken from."""
+def _rows(
+    net: Net, data: Any, formula: Loss, options: dict[str, Any], what: str
+) -> tuple[Rows, dict[str, Any]]:
+    """Return X, Y and perhaps lengths as arrays with an entry per sample, and the options with `at` made out."""
     x, y, lengths = data
     try:
-        if getattr(net, "max_delay", 0) or np.ndim(x) > 2:
-            return _sequences(x, y, lengths)
+        if net.max_delay:
+            return _sequences(net, x, y, lengths, formula, options)
         if lengths is not None or options:
             raise ValueError(
                 f"{', '.join([*options, *['lengths'] * (lengths is not None)])} goes with sequences, X [N, T, p], and "
@@ -1135,22 +1221,33 @@ def _rows(net: Net, data: Any, formula: Loss, options: dict[str, Any], what: str
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}{error}") from None
     targets = np.asarray(y)
-    wide = targets.size != len(rows)
-    return rows, targets.reshape(len(rows), -1) if wide else targets.reshape(len(rows))
+    wide = targets.ndim == 2 or targets.size != len(rows)
+    return (rows, targets.reshape(len(rows), -1) if wide else targets.reshape(len(rows))), options
 
 
-def _sequences(x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None) -> Rows:
-    """Return sequences [N, T, p] with an entry of Y, and of lengths, for each; the net checks the rest."""
-    inputs, targets = as_floats(x, "X"), np.asarray(y)
-    if inputs.ndim == 2:  # one sequence
-        inputs, targets = inputs[None], targets[None]
-    rows = (inputs, targets) if lengths is None else (inputs, targets, np.atleast_1d(np.asarray(lengths)))
-    for array, name in zip(rows, ("X", "Y", "lengths"), strict=False):
-        if len(array) != len(inputs) or not array.ndim or not len(inputs):
-            raise ValueError(
-                f"{name} must have an entry for each of the {len(inputs)} sequences of X, got shape {array.shape}"
-            )
-    return rows
+def _sequences(
+    net: Net, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None, formula: Loss, options: dict[str, Any]
+) -> tuple[Rows, dict[str, Any]]:
+    """Return what `_rows` does for sequences [N, T, p], or one of them [T, p]."""
+    data = net._data(x, lengths)
+    samples, steps, _ = data.x.shape
+    net._seen(y, formula, data.lengths, options.get("at"), steps, data.one)  # which checks the targets
+    targets = np.asarray(y)
+    targets = targets[None] if data.one and targets.ndim < 3 else targets
+    at = net._when(targets, formula, options.get("at"), samples, steps, len(net.outputs))
+    rows = (data.x, targets) if lengths is None else (data.x, targets, data.lengths)
+    return rows, {**options, "at": at}
+
+
+def _finite_parameters(net: Net) -> Floats:
+    """Return the parameters of a net that can be trained from them."""
+    w = net.parameters
+    for i in np.flatnonzero(~np.isfinite(w))[:1]:
+        raise ValueError(
+            f"the parameter {net.parameter_names()[i]!r} is {w[i]} before the training, so every gradient would be, too; "
+            "set net.parameters to finite numbers, or make the net anew"
+        )
+    return w
 
 
 def _probe(net: Net, formula: Loss, options: Mapping[str, Any], rows: Rows) -> Probe:

@@ -1536,9 +1536,9 @@ class Net:
         options = {**options, "lengths": lengths}
         # Once in full: everything is checked, and the code is made.
         self.loss_and_gradient(x, y, loss, **options)
+        made_for = self._parameter_layout()
         data, kind = self._data(x, lengths), _dtype(options.get("dtype", np.float64))
         seen = self._seen(y, loss, data.lengths, options.get("at"), data.x.shape[1], data.one)
-        size = len(self.parameters)
         call = None
         if options.get("truncate") is None:
             call = self._natively(lambda code: code.prepared_for(
@@ -1546,12 +1546,52 @@ class Net:
             ))  # fmt: skip
 
         def evaluate(vector: ArrayLike) -> tuple[float, Floats]:
-            flat = np.ascontiguousarray(vector, np.float64)
-            if call is not None and flat.shape == (size,):
+            if self._layout is not made_for:
+                raise RuntimeError(
+                    "the net has changed since the objective was prepared (its structure, an activation, or what is "
+                    "trainable); call prepare again"
+                )
+            flat = self._vector(vector)
+            if call is not None:
                 found: tuple[float, Floats] = call(flat)
                 if _finite_all(found):
                     return found
             return self.loss_and_gradient(x, y, loss, parameters=flat, **options)
+
+        return evaluate
+
+    def _batches(
+        self, x: ArrayLike, y: ArrayLike, loss: Any, *, lengths: ArrayLike | None = None, at: str | None = None,
+        truncate: int | None = None, dtype: Any = np.float64, threads: int | None = None,
+    ) -> Callable[[ArrayLike, Ints], tuple[float, Floats]]:  # fmt: skip
+        """Return `loss_and_gradient` of some of the samples as a function of parameters and rows: checked once."""
+        self._require_outputs()
+        data, kind = self._data(x, lengths), _dtype(dtype)
+        samples, steps, _ = data.x.shape
+        seen = self._seen(y, loss, data.lengths, at, steps, data.one)
+        window = self._window(truncate, steps)
+        start = np.searchsorted(seen.row, np.arange(samples + 1))
+        simple = len(seen.row) == samples
+
+        def evaluate(vector: ArrayLike, rows: Ints) -> tuple[float, Floats]:
+            if simple:
+                some = Seen(seen.loss, np.arange(len(rows)), seen.step[rows], seen.targets[:, rows])
+            else:
+                counts = start[rows + 1] - start[rows]
+                row = np.repeat(np.arange(len(rows)), counts)
+                places = start[rows][row] + np.arange(len(row)) - (np.cumsum(counts) - counts)[row]
+                some = Seen(seen.loss, row, seen.step[places], seen.targets[:, places])
+            flat, part = self._vector(vector), data.x[rows]
+            truncated = window if window < steps else None
+            found: tuple[float, Floats] | None = self._natively(lambda code: code.loss_and_gradient(
+                flat, self._fixed(code), part, some, code.loss(seen), truncate=truncated, dtype=kind, threads=threads,
+            ))  # fmt: skip
+            if found is not None and (_finite_all(found) or kind != np.float64):
+                return found
+            total, gradient = netsweep.loss_and_gradient(
+                self._evaluable(), self._expand(flat), part, some, None, truncated
+            )
+            return total, self._collect(*gradient)
 
         return evaluate
 
@@ -1563,7 +1603,7 @@ class Net:
         layout = self._parameter_layout()
         if self._native is None or self._native_of is not layout:
             places = layout.in_vector(len(self._weights), len(self), Places)
-            self._native, self._native_of = NetCode(self.graph, places), layout
+            self._native, self._native_of = NetCode(self.graph, places, self._native), layout
         try:
             return call(self._native)
         except NoCodeError as error:
@@ -1573,8 +1613,10 @@ class Net:
     def _vector(self, parameters: ArrayLike | None) -> Floats:
         if parameters is None:
             return self.parameters
-        self._expand(parameters)  # which checks the shape
-        return np.asarray(parameters, float)
+        flat, layout = np.asarray(parameters), self._parameter_layout()
+        if flat.shape != (layout.size,) or flat.dtype.kind not in "fiub":
+            self._expand(parameters)  # which says what is wrong
+        return np.asarray(flat, float)
 
     def _fixed(self, code: NetCode) -> Floats:
         return code.fixed(self._weights, self._biases, self._initial)
@@ -2295,6 +2337,11 @@ class _Layout:
     count: int
     biases: Ints
     initial: Ints
+
+    @property
+    def size(self) -> int:
+        """How many parameters there are."""
+        return self.count + len(self.biases) + len(self.initial)
 
     def in_vector(self, links: int, n: int, make: Callable[..., Places]) -> Places:
         """Return the place in the vector of every weight, bias and initial state, -1 for constants."""

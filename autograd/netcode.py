@@ -7,11 +7,11 @@ about 3 numbers per unit, sample of the block and time step, and for every threa
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from functools import partial
 from itertools import pairwise
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,15 @@ from autograd.netgraph import Activation, Floats, Graph, Ints, Lists
 from autograd.netkernel import Field, Shape
 from autograd.netsweep import Seen
 from autograd.nettables import Tables
-from autograd.rowcode import ActivationPrograms, absent, activation_code, activation_programs, loss_program
+from autograd.rowcode import (
+    ActivationPrograms,
+    LongLoss,
+    absent,
+    activation_code,
+    activation_programs,
+    loss_kernel,
+    loss_program,
+)
 
 if TYPE_CHECKING:
     from autograd.learn import Loss
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 PART, MOST_PARTS = 2**22, 8
 #: Bytes that a thread may take for the states of a block over time; beyond, states are computed again.
 MOST_ROOM = 2**28
+#: Losses of which a net keeps the code.
+MOST_KERNELS = 16
 #: Bytes of a block's phi and delta from which on rows are fetched ahead.
 LARGE = 2**20
 
@@ -89,9 +99,14 @@ def batch_of(x: Floats, seen: Seen, before: NDArray[Any] | None = None) -> Batch
 
 
 class _Room:
-    """What a thread works in, for so many time steps."""
+    """What a thread works in, for at most so many time steps.
+
+    Attributes:
+        busy: whether native code works here: a formula in Python may call the very net that called it.
+    """
 
     def __init__(self, code: _Code, steps: int) -> None:
+        self.steps, self.late, self.busy = steps, code.tables.graph.max_delay, False
         tables, shape, kind = code.tables, code.tables.shape, code.kind
         graph = tables.graph
         samples, late, n = shape.samples, graph.max_delay, graph.size
@@ -127,6 +142,16 @@ class _Room:
         fields[self.places] = self.addresses
         if not fields[Field.PICK_BEFORE]:
             fields[Field.BEFORE] = before
+        if self.late:  # behind the last step there is no delta, but may be one of longer sequences
+            size, end = int(fields[Field.FRAME]), self.late + int(fields[Field.STEPS])
+            self.arrays[Field.DELTA][end * size : (end + self.late) * size] = 0.0
+
+    def __enter__(self) -> _Room:
+        self.busy = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.busy = False
 
 
 def room_size(code: _Code, steps: int) -> int:
@@ -145,14 +170,10 @@ def _sums_at(tables: Tables, sums: Floats) -> dict[Field, int]:
 class _Code:
     """The tables of a net for one kind of blocks, where its parameters are in them, and the code that runs on them."""
 
-    def __init__(
-        self, graph: Graph, places: Places, programs: dict[Activation, ActivationPrograms], scalar: str, alone: bool,
-        ahead: bool,
-    ) -> None:  # fmt: skip
-        self.kind = np.dtype(np.float64 if scalar == "double" else np.float32)
-        codes: dict[Any, Any] = {sigma: activation_code(sigma, programs[sigma], scalar) for sigma in programs}
-        shape, self._code = netkernel.code(scalar, alone, ahead, absent(scalar))
-        self.tables = tables = Tables(graph, shape, codes)
+    def __init__(self, tables: Tables, code: machine.Code, places: Places) -> None:
+        graph, self.tables, self._code = tables.graph, tables, code
+        self.kind = np.dtype(np.float64 if tables.shape.scalar == "double" else np.float32)
+        self._own = threading.local()
         self.evaluate = self._code.address("evaluate")
         take, clear, run, give = (self._code.address(name) for name in ("take", "clear", "run", "give"))
         call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -175,6 +196,15 @@ class _Code:
         lists = Lists.by(owner[there], places.size)
         self.place_start, self.places = lists.start.astype(np.int32), found[there][lists.items].astype(np.int32)
         self.fields = self._fields(places)
+
+    def room(self, steps: int) -> _Room:
+        """Return memory of this thread for so many steps that nobody works in."""
+        room: _Room | None = getattr(self._own, "room", None)
+        if room is not None and room.busy:
+            return _Room(self, steps)
+        if room is None or room.steps < steps:
+            room = self._own.room = _Room(self, steps)
+        return room
 
     def _fields(self, places: Places) -> NDArray[np.int64]:
         tables, graph = self.tables, self.tables.graph
@@ -212,15 +242,19 @@ class NetCode:
     Args:
         graph: the net.
         places: where its parameters are in a vector.
+        like: the code of the same net with other parameters, whose tables serve here, too.
     """
 
-    def __init__(self, graph: Graph, places: Places) -> None:
+    def __init__(self, graph: Graph, places: Places, like: NetCode | None = None) -> None:
         self.graph, self.places = graph, places
         self._codes: dict[Any, _Code] = {}
-        self._programs: dict[str, dict[Activation, ActivationPrograms]] = {}
+        alike = like is not None and like.graph is graph
+        self._tables: dict[Any, tuple[Tables, machine.Code]] = like._tables if like is not None and alike else {}
+        self._programs: dict[str, dict[Activation, ActivationPrograms]] = (
+            like._programs if like is not None and alike else {}
+        )
         self._kernels: dict[Any, Kernel] = {}
-        self._losses: list[tuple[Loss, int, Program]] = []
-        self._own = threading.local()
+        self._losses: list[tuple[Loss, int, Program | LongLoss]] = []
         self._learned = places.initial[places.initial >= 0]
         self._constant = [np.flatnonzero(x < 0) for x in (places.links, places.biases, places.initial)]
 
@@ -232,7 +266,7 @@ class NetCode:
             weights[links], self.graph.constants, biases[units], more, initial[states], more,
         ])  # fmt: skip
 
-    def loss(self, seen: Seen) -> Program:
+    def loss(self, seen: Seen) -> Program | LongLoss:
         """Return the program of a loss, recorded once for every `Loss` object: its formula may read what changes."""
         targets = len(seen.targets)
         for loss, count, program in self._losses:
@@ -243,8 +277,8 @@ class NetCode:
         return program
 
     def loss_and_gradient(
-        self, vector: Floats, fixed: Floats, x: Floats, seen: Seen, loss: Program, *, state: Floats | None = None,
-        truncate: int | None = None, dtype: Any = np.float64, threads: int | None = None,
+        self, vector: Floats, fixed: Floats, x: Floats, seen: Seen, loss: Program | LongLoss, *,
+        state: Floats | None = None, truncate: int | None = None, dtype: Any = np.float64, threads: int | None = None,
     ) -> tuple[float, Floats]:  # fmt: skip
         """Return the mean loss over what is seen, and its gradient by the parameters.
 
@@ -283,8 +317,8 @@ class NetCode:
         return total, sums
 
     def prepared(
-        self, fixed: Floats, batch: Batch, loss: Program, share: float, dtype: Any = np.float64,
-        threads: int | None = 1, after: bool = False,
+        self, fixed: Floats, batch: Batch, loss: Program | LongLoss, share: float,
+        dtype: Any = np.float64, threads: int | None = 1, after: bool = False,
     ) -> _AtOnce:  # fmt: skip
         """Return loss and gradient as a function of the parameters alone: for nets that take less time than a call.
 
@@ -328,7 +362,7 @@ class NetCode:
         return result
 
     def prepared_for(
-        self, fixed: Floats, x: Floats, seen: Seen, loss: Program, dtype: Any, threads: int | None
+        self, fixed: Floats, x: Floats, seen: Seen, loss: Program | LongLoss, dtype: Any, threads: int | None
     ) -> _AtOnce | None:
         """Return `loss_and_gradient` of one window as a function of the parameters; None for very long sequences."""
         if room_size(self._code(dtype, len(x)), x.shape[1]) > MOST_ROOM:
@@ -357,9 +391,10 @@ class NetCode:
         state = self._after(code, fields, samples)
         vector = np.ascontiguousarray(vector, np.float64)
         fields[Field.VECTOR], fields[Field.START], fields[Field.STOP] = vector.ctypes.data, 0, samples
-        self.room(code, steps).enter(fields)
-        code.take(fields.ctypes.data)
-        code.run(fields.ctypes.data)
+        with code.room(steps) as room:
+            room.enter(fields)
+            code.take(fields.ctypes.data)
+            code.run(fields.ctypes.data)
         raise_what_python_raised()
         return state
 
@@ -385,7 +420,12 @@ class NetCode:
             self._read_formulas(scalar)
             key = scalar, alone, ahead
             if key not in self._codes:
-                self._codes[key] = _Code(self.graph, self.places, self._programs[scalar], *key)
+                if key not in self._tables:
+                    shape, kernels = netkernel.code(scalar, alone, ahead, absent(scalar))
+                    programs = self._programs[scalar]
+                    codes = {sigma: activation_code(sigma, program, scalar) for sigma, program in programs.items()}
+                    self._tables[key] = Tables(self.graph, shape, {**codes}), kernels
+                self._codes[key] = _Code(*self._tables[key], self.places)
             return self._codes[key]
 
     def _read_formulas(self, scalar: str) -> None:
@@ -397,19 +437,21 @@ class NetCode:
             if sigma is None or sigma.function is ops.identity or (sigma in known and sigma.has_name):
                 continue
             programs = activation_programs(sigma, scalar)
-            if known.get(sigma) != programs:
-                known[sigma] = programs
-                self._codes.clear()
+            if sigma in known and known[sigma] != programs:
+                for made in (self._codes, self._tables):
+                    for key in [key for key in made if key[0] == scalar]:
+                        del made[key]
+            known[sigma] = programs
 
     def _call(self, code: _Code, fixed: Floats, batch: Batch) -> tuple[NDArray[np.int64], list[Any]]:
         """Return what a call is given, and what must live as long."""
         fields, kind, graph = code.fields.copy(), code.kind, self.graph
-        x = np.ascontiguousarray(batch.x, kind)
+        x = _converted(batch.x, kind, "X")
         kept: list[Any] = [code, x, fixed]
         fields[Field.STEPS], fields[Field.FIXED] = x.shape[1], fixed.ctypes.data
         _give(fields, Field.X, x, Field.X_SAMPLE, Field.X_STEP, Field.X_INPUT)
         if batch.y is not None:
-            y = np.ascontiguousarray(batch.y, kind)
+            y = _converted(batch.y, kind, "Y")
             kept.append(y)
             _give(fields, Field.Y, y, Field.Y_NUMBER, Field.Y_SAMPLE, Field.Y_STEP)
             fields[Field.FIRST_LOSS] = batch.first
@@ -430,20 +472,15 @@ class NetCode:
             fields[Field.BEFORE_UNIT] = 1
         return fields, kept
 
-    def _kernel(self, code: _Code, loss: Program) -> Kernel:
-        key = loss, code.kind.char, code.tables.shape.lanes == 1
+    def _kernel(self, code: _Code, loss: Program | LongLoss) -> Kernel:
+        alone = code.tables.shape.lanes == 1
+        key = loss, code.kind.char, alone
         with machine.locked():
             if key not in self._kernels:
-                self._kernels[key] = Kernel(loss, int(code.tables.shape.lanes == 1), code.kind)
+                while len(self._kernels) >= MOST_KERNELS:  # a loss that reads what changes is another one every time
+                    del self._kernels[next(iter(self._kernels))]
+                self._kernels[key] = loss_kernel(loss, alone, code.kind)
             return self._kernels[key]
-
-    def room(self, code: _Code, steps: int) -> _Room:
-        """Return the memory of this thread for so many steps."""
-        rooms = self._own.__dict__.setdefault("rooms", {})
-        room = rooms.get((id(code), steps))
-        if room is None:
-            room = rooms[id(code), steps] = _Room(code, steps)
-        return room  # type: ignore[no-any-return]
 
 
 class _AtOnce:
@@ -457,23 +494,24 @@ class _AtOnce:
         #: phi of all units in the last steps, by their places in the tables [N, D, size], if it was asked for.
         self.after = after
         self.count = net.places.size
-        self.address = code.evaluate
-        self.thread = -1
+        self.steps = int(fields[Field.STEPS])
         self.python = loss.calls_python or code.tables.calls_python
+        self._own = threading.local()
 
-    def enter(self, fields: NDArray[np.int64]) -> list[Any]:
-        """Have the call work in the memory of this thread, and return what must live as long."""
-        room = self.net.room(self.code, int(fields[Field.STEPS]))
+    def enter(self, room: _Room) -> tuple[NDArray[np.int64], Any]:
+        """Return what the native code is given to work in some memory, and what must live as long."""
+        fields = self.fields.copy()
         room.enter(fields)
-        return [room, *_loss_arguments(self.code, self.loss, fields)]
+        return fields, _loss_arguments(self.code, self.loss, fields)
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return loss and gradient."""
-        if self.thread != get_ident():
-            self.entered = self.enter(self.fields)
-            self.thread = get_ident()
+        room, own = self.code.room(self.steps), self._own.__dict__
+        if own.get("room") is not room or room.late:
+            own["room"], own["entered"] = room, self.enter(room)
         results = np.empty(self.count + 1)
-        invoke.batch(self.address, 0, 1, self.fields, vector, results)
+        with room:
+            invoke.batch(self.code.evaluate, 0, 1, own["entered"][0], vector, results)
         if self.python:
             raise_what_python_raised()
         return float(results[-1]), results[:-1]
@@ -481,7 +519,7 @@ class _AtOnce:
 
 def _loss_arguments(code: _Code, loss: Kernel, fields: NDArray[np.int64]) -> tuple[Any, Any]:
     """Give a call what its loss is given, and return that."""
-    work, arguments = np.empty(max(1, loss.workspace), code.kind), np.zeros(16, np.int64)
+    work, arguments = loss.room(), np.zeros(16, np.int64)
     fields[Field.LOSS_ARGUMENTS] = arguments.ctypes.data
     arguments[1] = work.ctypes.data
     arguments[5:7] = arguments[11:13] = arguments[14:16] = 1, code.tables.shape.samples
@@ -501,33 +539,35 @@ class _InParts(_AtOnce):
 
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return loss and gradient."""
-        code, fields = self.code, self.fields.copy()
-        room = self.net.room(code, int(fields[Field.STEPS]))
-        room.enter(fields)
-        results = np.empty(self.count + 1)
-        fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
-        code.take(fields.ctypes.data)
-        sums = np.empty((len(self.parts), code.tables.gradients + 1))
-
-        def work(first: int) -> None:
-            own = fields.copy()
-            kept = self.enter(own)
-            own[_TAKEN] = fields[_TAKEN]
-            for part in range(first, len(self.parts), self.threads):
-                for field, address in _sums_at(code.tables, sums[part]).items():
-                    own[field] = address
-                own[Field.START], own[Field.STOP] = self.parts[part]
-                code.clear(own.ctypes.data)
-                code.run(own.ctypes.data)
-            del kept
-            raise_what_python_raised()
-
-        workers.run_all([partial(work, first) for first in range(self.threads)])
-        total = sums.sum(axis=0)
-        for field, address in _sums_at(code.tables, total).items():
-            fields[field] = address
-        code.give(fields.ctypes.data)
+        code, room = self.code, self.code.room(self.steps)
+        with room:  # which holds the weights for all
+            fields = self.fields.copy()
+            room.enter(fields)
+            results = np.empty(self.count + 1)
+            fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
+            code.take(fields.ctypes.data)
+            sums = np.empty((len(self.parts), code.tables.gradients + 1))
+            workers.run_all([partial(self._work, first, fields, room, sums) for first in range(self.threads)])
+            total = sums.sum(axis=0)
+            for field, address in _sums_at(code.tables, total).items():
+                fields[field] = address
+            code.give(fields.ctypes.data)
         return float(results[-1]), results[:-1]
+
+    def _work(self, first: int, taken: NDArray[np.int64], room: _Room, sums: Floats) -> None:
+        """Do every so many parts, from the first on: the first thread in the room of the weights."""
+        with contextlib.ExitStack() as stack:
+            if first:
+                room = stack.enter_context(self.code.room(self.steps))
+            fields, _kept = self.enter(room)
+            fields[_TAKEN] = taken[_TAKEN]
+            for part in range(first, len(self.parts), self.threads):
+                for field, address in _sums_at(self.code.tables, sums[part]).items():
+                    fields[field] = address
+                fields[Field.START], fields[Field.STOP] = self.parts[part]
+                self.code.clear(fields.ctypes.data)
+                self.code.run(fields.ctypes.data)
+            raise_what_python_raised()
 
 
 class _Recomputed:
@@ -537,7 +577,7 @@ class _Recomputed:
     done twice (A. Griewank, A. Walther, Evaluating Derivatives, 2008, chapter 12, with one level of checkpoints).
     """
 
-    def __init__(self, net: NetCode, code: _Code, fixed: Floats, loss: Program, share: float) -> None:
+    def __init__(self, net: NetCode, code: _Code, fixed: Floats, loss: Program | LongLoss, share: float) -> None:
         self.net, self.code, self.fixed, self.share = net, code, fixed, share
         self.loss = net._kernel(code, loss)
 
@@ -597,6 +637,18 @@ class _Recomputed:
 
 #: What is written once for all threads of a call.
 _TAKEN = [Field.WEIGHTS, Field.WEIGHTS_OUT, Field.WEIGHTS_DENSE, Field.BIASES, Field.BEFORE]
+
+
+def _converted(given: NDArray[Any], kind: np.dtype[Any], what: str) -> NDArray[Any]:
+    """Return finite data as numbers of a kind; refuse what is beyond its range."""
+    if kind == np.float64:
+        return np.ascontiguousarray(given, kind)
+    with np.errstate(all="ignore"):
+        array = np.ascontiguousarray(given, kind)
+    if not np.isfinite(array).all():
+        i = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        raise ValueError(f"{what} holds {given[i]}, which is beyond float32; scale the data, or leave out dtype=")
+    return array
 
 
 def _give(fields: NDArray[np.int64], field: Field, array: NDArray[Any], *strides: Field) -> None:

@@ -90,6 +90,7 @@ class Tables:
     ) -> None:
         self.graph, self.shape, self.codes = graph, shape, codes
         n = graph.size
+        self._check_size()
         self._is_input, self._sums = np.zeros(n, bool), np.ones(n, bool)
         self._is_input[graph.inputs] = True
         self._sums[graph.inputs] = self._sums[graph.pairs.unit] = False
@@ -107,7 +108,6 @@ class Tables:
         self._group, members = self._find_groups(reads)
         self._number_units()
         self._find_slots(members)
-        self._check_size()
         self._pairs = [pair_code(function, shape.scalar) for function in graph.pairs.functions]
         every = [code for several in (*codes.values(), *self._pairs) for code in several]
         self.calls_python = any(code.calls_python for code in every)
@@ -129,8 +129,7 @@ class Tables:
     def _find_groups(self, reads: Ints) -> tuple[Ints, list[Ints]]:
         """Return the group of each unit, of sparse ones the number of groups; and the members of each group."""
         into = self._into
-        marks = np.random.default_rng(0).integers(0, 2**64, int(reads.max(initial=0)) + 1, np.uint64)
-        running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(marks[reads[into.items]], dtype=np.uint64)])
+        running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_marks(reads[into.items]), dtype=np.uint64)])
         mark = running[into.start[1:]] - running[into.start[:-1]]  # equal for units that read the same
         units = np.flatnonzero(self._sums & self.graph.reaches & (self._fan_in >= GROUP))
         units = units[np.lexsort((mark[units], self._rank[units]))]
@@ -139,7 +138,8 @@ class Tables:
         groups: list[Ints] = []
         for members in (units[a:b] for a, b in pairwise(edges.tolist()) if b - a >= GROUP):
             first, *others = (reads[into.of(u)] for u in members)
-            if all(np.array_equal(first, other) for other in others):  # marks may agree by chance
+            # Marks may agree by chance. What is read twice would get but one of its two sums back.
+            if np.diff(first).all() and all(np.array_equal(first, other) for other in others):
                 groups.append(members)
         group = np.full(self.graph.size, len(groups), np.intp)
         for k, members in enumerate(groups):
@@ -352,6 +352,15 @@ class Tables:
         at = sums.ctypes.data
         dense = at + 8 * len(self.out_links)
         return at, dense, dense + 8 * self.dense_gradients, at + 8 * self.gradients
+
+
+def _marks(numbers: Ints) -> NDArray[np.uint64]:
+    """Return for every number one of 64 bits that looks random (two rounds of multiplying and shifting)."""
+    mark = numbers.astype(np.uint64)
+    for factor in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93):
+        mark = mark * np.uint64(factor)
+        mark ^= mark >> np.uint64(32)
+    return mark
 
 
 def _kinds_of(activations: Sequence[Activation | None]) -> tuple[list[Activation | None], Ints]:

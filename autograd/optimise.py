@@ -22,7 +22,8 @@ from autograd.op import did_you_mean
 
 Floats = NDArray[np.float64]
 
-#: The size of the steps: a number, or a function of the number of steps done before, such as a `Schedule`.
+#: The size of the steps: a number, or a function of the number of steps done before, such as a `Schedule`. What it
+#: returns must be a finite number of at least 0.
 Rate = float | Callable[[int], float]
 
 
@@ -211,7 +212,14 @@ def _between(first: float, last: float, share: float) -> float:
 
 
 def _rate_at(rate: Rate, step: int) -> float:
-    return rate(step) if callable(rate) else rate
+    """Return the rate of a step; a schedule of a user's may return anything, so what it returns is checked."""
+    if not callable(rate):
+        return rate
+    found = rate(step)
+    if not (_is_number(found) and 0.0 <= found < math.inf):
+        name = rate if isinstance(rate, Schedule) else getattr(rate, "__qualname__", repr(rate))
+        raise ValueError(f"the schedule {name} must return a number of at least 0; at step {step} it returned {found!r}")
+    return float(found)
 
 
 # Optimisers. ----------------------------------------------------------------------------------------------------------
@@ -220,7 +228,8 @@ def _rate_at(rate: Rate, step: int) -> float:
 class Optimiser(Protocol):
     """What `autograd.learn.fit` needs of an optimiser: two pure functions, the state being the caller's.
 
-    One whose steps only make sense on the gradient of all samples may say so by ``full_batch = True``.
+    One whose steps only make sense on the gradient of all samples may say so by ``full_batch = True``; `fit` then
+    gives it that, and refuses smaller batches.
     """
 
     def init(self, w: Floats) -> Any:
@@ -407,7 +416,8 @@ class Rprop:
     """Resilient propagation, iRprop- (C. Igel, M. Huesken, 2000): steps by the gradient's sign alone.
 
     A weight's step grows while its slope keeps the sign; it shrinks where the sign changes, and there the weight
-    rests for one step. It compares gradients of one function, so it wants all samples in each (``batch_size=None``).
+    rests for one step. It compares gradients of one function, so each must be that of all samples: in
+    `autograd.learn.fit` smaller batches are refused.
 
     Args:
         rate: the size of the first steps.

@@ -8,6 +8,7 @@ of code. A few activations have a form of their own, in which the derivative sha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,11 +16,17 @@ import numpy as np
 from llvmlite import ir
 
 from autograd import machine, ops, vecmath
-from autograd.codegen import Program, Writer, callback
+from autograd.codegen import Kernel, Program, Writer, callback
 from autograd.lower import program_of
 from autograd.netgraph import Activation
 from autograd.op import ABSENT
 from autograd.record import Recording, Symbol, gradient
+from autograd.tape import TapeKernel
+
+#: Operations of a loss from which on it is a tape, whose repeated parts are compiled once.
+LONG = 1000
+#: Activations whose code is kept.
+MOST_ACTIVATIONS = 256
 
 
 class _RowWriter(Writer):
@@ -214,6 +221,8 @@ def activation_code(sigma: Activation, programs: ActivationPrograms, scalar: str
     """Return code that turns a into phi and writes sigma'(a), and code that only turns a into phi."""
     key = programs, scalar
     if key not in _activations:
+        while len(_activations) >= MOST_ACTIVATIONS:  # a formula that reads what changes is another one every time
+            del _activations[next(iter(_activations))]
         alone = RowCode(programs.value, scalar, [0], [0], 2)
         if sigma.function is ops.TABLE.get(sigma.name) and sigma.name in vecmath.WITH_SLOPE:
             _activations[key] = RowCode.with_slope(sigma.name, scalar), alone
@@ -238,12 +247,38 @@ def pair_code(function: Callable[[Any, Any], Any], scalar: str) -> tuple[RowCode
     return codes[0], codes[1], codes[2]
 
 
-def loss_program(formula: Callable[[Any, Any], Any], outputs: int, targets: int) -> Program:
-    """Return the program from outputs and targets of a sample to its loss and the slopes by the outputs."""
+@dataclass(frozen=True, eq=False)
+class LongLoss:
+    """A loss of too many operations for straight-line code: its inputs, outputs first, and its value."""
+
+    inputs: tuple[Symbol, ...]
+    outputs: int
+    value: Symbol
+
+
+def loss_program(formula: Callable[[Any, Any], Any], outputs: int, targets: int) -> Program | LongLoss:
+    """Return what `loss_kernel` makes code of: the loss of a sample as a function of its outputs and targets."""
     recording = Recording()
     phi = [recording.input(0.5) for _ in range(outputs)]
     y = [recording.input(0.25) for _ in range(targets)]
     value = _recorded(formula, "the loss", phi, y)
     _done(recording, "the loss")
+    if recording.count - len(phi) - len(y) > LONG and isinstance(value, Symbol):
+        return LongLoss((*phi, *y), outputs, value)
     slopes = [slope.value for slope in gradient(value, phi)]
     return program_of([*phi, *y], [value, *slopes], groups_in=(outputs, targets), groups_out=(1, outputs))
+
+
+def loss_kernel(loss: Program | LongLoss, alone: bool, dtype: Any) -> Kernel:
+    """Return a kernel from outputs and targets, a group each, to the loss and its slopes, a group each.
+
+    Args:
+        loss: by `loss_program`.
+        alone: whether it is for one sample at a time.
+        dtype: float64 or float32.
+    """
+    if isinstance(loss, Program):
+        return Kernel(loss, int(alone), dtype)
+    groups = loss.outputs, len(loss.inputs) - loss.outputs
+    lanes = machine.vector_lanes() * 8 // np.dtype(dtype).itemsize
+    return TapeKernel(loss.inputs, [loss.value], (0, loss.outputs), (1,), groups=groups, lanes=lanes, dtype=dtype)

@@ -145,8 +145,7 @@ def test_memory_does_not_grow_with_the_samples():
     sizes = []
     for samples in (200, 20_000):
         net.loss_and_gradient(*data(rng, net, samples), threads=1)
-        rooms = net._native._own.rooms.values()
-        sizes.append(sum(room.memory.nbytes for room in rooms))
+        sizes.append(sum(code._own.room.memory.nbytes for code in net._native._codes.values()))
     assert sizes[0] == sizes[1] < 4 * 8 * len(net) * netkernel.Shape("double").samples
 
 
@@ -295,8 +294,10 @@ def parts(monkeypatch):
 
 @pytest.mark.parametrize("delays", [0, 2])
 def test_threads_do_not_change_a_bit(parts, delays):
-    rng = np.random.default_rng(3)
-    net = mixed(rng, delays)
+    rng = np.random.default_rng(0)
+    net = Net.layered([3, 8, 6, 2], seed=1)
+    if delays:
+        net.link("h1_1", "h1_2", delay=delays, gate="h1_3")
     x, y = data(rng, net, 700, steps=4 if net.max_delay else None)
     one = net.loss_and_gradient(x, y, threads=1)
     for threads in (2, 3, None):
@@ -386,10 +387,6 @@ def test_a_net_that_the_tables_cannot_hold_is_refused(monkeypatch):
 
 
 def test_groups_are_told_apart_even_if_their_marks_agree(monkeypatch):
-    class Same:
-        def integers(self, low, high, size, kind):
-            return np.ones(size, kind)
-
     rng = np.random.default_rng(5)
     net = Net(seed=rng)
     for i in range(8):
@@ -399,7 +396,7 @@ def test_groups_are_told_apart_even_if_their_marks_agree(monkeypatch):
     net.output(*[f"h{i}" for i in range(8)])
     x, y = data(rng, net, 20)
     expected = swept(net, x, y)
-    monkeypatch.setattr(nettables.np.random, "default_rng", lambda seed: Same())
+    monkeypatch.setattr(nettables, "_marks", lambda numbers: np.ones(len(numbers), np.uint64))
     agree(net.loss_and_gradient(x, y), expected)
 
 
@@ -451,3 +448,137 @@ def test_an_absent_slope_passes_nothing_on_however_large():
     for samples in (1, 5):
         _, gradient = net.loss_and_gradient(np.ones((samples, 1)), np.zeros(samples), lambda phi, y: phi[0])
         assert gradient.tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_what_lies_behind_the_data_is_not_read():
+    net = Net.layered([2, 1], init=0.5)
+    behind = np.full((64, 2), math.inf)
+    behind[:5] = 1.0
+    found = net.loss_and_gradient(behind[:5], np.zeros(5))
+    seen = net._seen(np.zeros(5), "mse", np.ones(5, int), None, 1, False)
+    native = net._natively(
+        lambda code: code.loss_and_gradient(
+            net.parameters, net._fixed(code), behind[:5, None], seen, code.loss(seen), threads=1
+        )
+    )
+    agree(native, found, 0.0)
+
+
+def test_sequences_of_many_lengths_take_the_memory_of_the_longest():
+    rng = np.random.default_rng(0)
+    net = Net(seed=3)
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 0.7}, output=True)
+    net.link("h", "h", 0.9, delay=2)
+    x, y = data(rng, net, 20, steps=30)
+    prepared = net.objective(at="all").prepare((x[:, :9], y[:, :9]))
+    for steps in (9, 30, 4, 17, 1):
+        part = x[:, :steps], y[:, :steps]
+        agree(net.loss_and_gradient(*part, at="all"), swept(net, *part, at="all"))
+        agree(prepared(net.parameters), swept(net, x[:, :9], y[:, :9], at="all"))
+    (code,) = net._native._codes.values()
+    assert code._own.room.steps == 30
+
+
+def test_code_that_gave_way_to_other_code_leaves_nothing_behind():
+    """Two kinds of numbers, blocks of one and of many samples, a formula that changes, in turn."""
+    rng = np.random.default_rng(1)
+    slope = 1.0
+    net = Net.layered([3, 20, 1], activation=lambda a: ops.tanh(slope * a), seed=2)
+    x, y = data(rng, net, 50)
+    for k in range(12):
+        slope = 1.0 + k // 3
+        rows = slice(0, (1, 50)[k % 2])
+        expected = swept(net, x[rows], y[rows])
+        agree(net.loss_and_gradient(x[rows], y[rows]), expected)
+        agree(net.loss_and_gradient(x[rows], y[rows], dtype=np.float32), expected, 1e-4)
+
+
+def test_parallel_links_into_a_layer():
+    net = Net(seed=1)
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 1.0})
+    net.neuron("g", "tanh", {"x": 0.5})
+    for k in range(6):
+        net.neuron(f"u{k}", "tanh", ["h", "g", "h", "x"])
+    net.neuron("y", "linear", [f"u{k}" for k in range(6)], output=True)
+    rng = np.random.default_rng(0)
+    for samples in (1, 5):
+        x, y = data(rng, net, samples)
+        agree(net.loss_and_gradient(x, y), swept(net, x, y))
+
+
+def test_a_net_within_itself():
+    net = Net.layered([1, 5, 1], seed=2)
+    x = np.linspace(-1, 1, 5)[:, None]
+    expected = net.loss_and_gradient(x, x)
+    depth = 0
+
+    def look(p):
+        nonlocal depth
+        if not depth:
+            depth += 1
+            net.loss_and_gradient(7 * x, x)
+            net.predict(7 * x)
+            depth -= 1
+        return float(p)
+
+    row = primitive("netcode_look", look, lambda p, y: 1.0)
+    try:
+        agree(net.loss_and_gradient(x, x, lambda phi, y: (row(phi[0]) - y[0]) ** 2), expected)
+    finally:
+        del ops.TABLE["netcode_look"]
+
+
+@pytest.mark.parametrize("loss", ["mse", "softmax_cross_entropy", "huber"])
+def test_losses_of_many_outputs(loss):
+    net = Net.layered([3, 4, 400], seed=1)
+    rng = np.random.default_rng(0)
+    for samples in (1, 21):
+        x = rng.normal(size=(samples, 3))
+        y = rng.integers(0, 400, samples) if loss == "softmax_cross_entropy" else rng.normal(size=(samples, 400))
+        agree(net.loss_and_gradient(x, y, loss), swept(net, x, y, loss))
+
+
+def test_a_prepared_objective_of_a_net_that_changed_since():
+    net = Net.layered([1, 2, 1])
+    call = net.objective().prepare(([[1.0]], [1.0]))
+    net["h1_1"].activation = "relu"
+    with pytest.raises(RuntimeError, match="the net has changed since the objective was prepared"):
+        call(net.parameters)
+
+
+def test_data_beyond_float32():
+    net = Net.layered([2, 1])
+    x = np.array([[1.0, 2.0], [1e300, 3.0]])
+    with pytest.raises(ValueError, match=r"X holds 1e\+300, which is beyond float32"):
+        net.predict(x, dtype=np.float32)
+    with np.errstate(all="raise"):
+        net.loss_and_gradient(x * 1e-300, [1e-300, 0.0], dtype=np.float32)
+
+
+def test_batches_are_rows_of_checked_data():
+    rng = np.random.default_rng(0)
+    net = mixed(np.random.default_rng(8), delays=2)
+    assert net.max_delay
+    x, y = data(rng, net, 12, steps=6)
+    lengths = rng.integers(1, 7, 12)
+    for options in ({"at": "all"}, {"at": "all", "lengths": lengths}, {"at": "all", "truncate": 2}):
+        call = net._batches(x, y, "mse", **options)
+        for rows in (np.array([3]), np.array([7, 1, 11, 0])):
+            own = {**options, "lengths": lengths[rows]} if "lengths" in options else options
+            agree(call(net.parameters, rows), net.loss_and_gradient(x[rows], y[rows], **own))
+    call = net._batches(x, y[:, 0], "mse", at="last", lengths=lengths)
+    rows = np.array([5, 2])
+    expected = net.loss_and_gradient(x[rows], y[rows, 0], at="last", lengths=lengths[rows])
+    agree(call(net.parameters, rows), expected)
+
+
+def test_freezing_keeps_the_tables():
+    net = Net.layered([2, 5, 1], seed=0)
+    x, y = np.ones((3, 2)), np.ones((3, 1))
+    net.loss_and_gradient(x, y)
+    (tables,) = [tables for tables, _ in net._native._tables.values()]
+    net.freeze("h1_1")
+    agree(net.loss_and_gradient(x, y), swept(net, x, y))
+    assert [found for found, _ in net._native._tables.values()] == [tables]
