@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from autograd import batch, ops
 from autograd.diagnose import Flow, Probe
-from autograd.net import as_count, as_floats
+from autograd.net import as_count, as_floats, unmasked
 from autograd.op import did_you_mean
 from autograd.optimise import LBFGS as LBFGS
 from autograd.optimise import OPTIMISERS as OPTIMISERS
@@ -507,6 +507,8 @@ def fit(
         record.bar.close()
         if problem.fits_net:
             net.parameters = record.best
+        else:
+            history.state = record.training()
     record.refuse_changed_net()  # Ctrl-C may have come after the change
     history.message += f"; the net has the weights of epoch {history.best_epoch}{advice}"
     history.state = record.training()
@@ -756,7 +758,7 @@ class _Problem:
     def __call__(
         self, w: Floats, chosen: Ints | None = None, rng: np.random.Generator | None = None
     ) -> tuple[float, Floats]:
-        """Return value and gradient on some of the samples or all; with a generator, and if so set, links are dropped."""
+        """Return value and gradient on the chosen samples, or all; with a generator links are dropped, if so set."""
         settings, at = self.settings, w
         if rng is not None and settings.dropout:
             kept = (rng.random(len(w)) >= settings.dropout) / (1.0 - settings.dropout)
@@ -877,9 +879,8 @@ class _Record:
         self.check_patience()
 
     def refuse_changed_net(self) -> None:
-        """Refuse to go on where the weights no longer belong to the net; keep them in the history."""
+        """Refuse to go on where the weights no longer belong to the net."""
         if not self.problem.fits_net:
-            self.history.state = self.training()
             raise RuntimeError(
                 f"the net's structure, or what is trainable in it, was changed during its training, in epoch "
                 f"{self.history.epochs}, by a callback perhaps; the best weights, of the net as it was, are in "
@@ -1220,7 +1221,7 @@ def _rows(
         formula.targets(y, len(rows), len(net.outputs))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}{error}") from None
-    targets = np.asarray(y)
+    targets = np.asarray(unmasked(y, "Y"))
     wide = targets.ndim == 2 or targets.size != len(rows)
     return (rows, targets.reshape(len(rows), -1) if wide else targets.reshape(len(rows))), options
 
@@ -1232,7 +1233,7 @@ def _sequences(
     data = net._data(x, lengths)
     samples, steps, _ = data.x.shape
     net._seen(y, formula, data.lengths, options.get("at"), steps, data.one)  # which checks the targets
-    targets = np.asarray(y)
+    targets = np.asarray(unmasked(y, "Y"))
     targets = targets[None] if data.one and targets.ndim < 3 else targets
     at = net._when(targets, formula, options.get("at"), samples, steps, len(net.outputs))
     rows = (data.x, targets) if lengths is None else (data.x, targets, data.lengths)
@@ -1244,8 +1245,8 @@ def _finite_parameters(net: Net) -> Floats:
     w = net.parameters
     for i in np.flatnonzero(~np.isfinite(w))[:1]:
         raise ValueError(
-            f"the parameter {net.parameter_names()[i]!r} is {w[i]} before the training, so every gradient would be, too; "
-            "set net.parameters to finite numbers, or make the net anew"
+            f"the parameter {net.parameter_names()[i]!r} is {w[i]} before the training; set net.parameters to finite "
+            "numbers, or make the net anew"
         )
     return w
 

@@ -68,6 +68,14 @@ Number = TypeVar("Number", bound=np.generic)
 
 FORMAT, VERSION = "dagrad-net", 2
 
+#: The longest delay: a net keeps phi of all units over so many steps.
+MAX_DELAY = 2**24
+_LONGEST = f"a delay is at most {MAX_DELAY} (2**24), since the states of so many steps are kept"
+
+#: The arrays of a net with an entry per link, in the order of `Net._append_links`, and per unit.
+_PER_LINK = ("_source", "_target", "_weights", "_delay", "_gate", "_share", "_trainable")
+_PER_UNIT = ("_biases", "_response", "_initial", "_bias_trainable", "_initial_learned")
+
 
 # Views. -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +136,8 @@ class Link:
 
     @trainable.setter
     def trainable(self, trainable: bool) -> None:
-        self.net._trainable[self.net._sharing(self.index)] = bool(trainable)
+        what = f"trainable of {self.source.name!r} -> {self.target.name!r}"
+        self.net._trainable[self.net._sharing(self.index)] = _flag(trainable, what)
         self.net._layout = None
 
     @property
@@ -165,12 +174,12 @@ class Neuron:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.net.names[self.index]
+        return self.net._names[self.index]
 
     @property
     def is_input(self) -> bool:
         """Whether it is an input, which has neither activation nor bias."""
-        return self.net.activations[self.index] is None
+        return self.net._activations[self.index] is None
 
     @property
     def is_output(self) -> bool:
@@ -195,7 +204,7 @@ class Neuron:
     @property
     def activation(self) -> Activation | None:
         """The function sigma; None at an input. It may be set, as in ``net.neuron``."""
-        return self.net.activations[self.index]
+        return self.net._activations[self.index]
 
     @activation.setter
     def activation(self, given: ActivationLike) -> None:
@@ -437,6 +446,8 @@ class Net:
         # What was added since the arrays were made; `_settle` moves it there.
         self._new_units: list[tuple[float, float, float, bool]] = []  # bias, response, initial, trainable
         self._new_links: list[_NewLink] = []
+        # Of every name that links share: the first link in the arrays, or the weight and whether it is trainable.
+        self._shared: dict[str, int | tuple[float | None, bool]] | None = None
         self._changed()
 
     def _changed(self) -> None:
@@ -446,6 +457,8 @@ class Net:
         self._layout: _Layout | None = None
         self._native: NetCode | None = None
         self._native_of: _Layout | None = None
+        self._shown_names: tuple[str, ...] | None = None
+        self._shown_activations: tuple[Activation | None, ...] | None = None
         self._forget()
         self.reset()
 
@@ -473,7 +486,8 @@ class Net:
         """Add an input.
 
         Args:
-            name: its name; the columns of the data follow the order in which the inputs were added.
+            name: its name; the columns of the data follow the order in which the inputs were added. An int, as the
+                ids of other packages are, is the text that it is written as: -1 becomes "-1".
 
         Raises:
             ValueError: if the name is taken.
@@ -498,7 +512,7 @@ class Net:
         """Add a neuron.
 
         Args:
-            name: its name.
+            name: its name; an int becomes a text, as in `input`.
             activation: sigma: "linear", the name of a one-argument row, a row, or a formula of one argument.
             sources: the neurons and inputs that feed it: a mapping of names to weights, or names alone, whose
                 weights are drawn (see `Net`). They may be made later.
@@ -513,8 +527,9 @@ class Net:
 
         Raises:
             ValueError: if the name is taken, or the activation or aggregation is unknown.
+            TypeError: if a number, a name or a bool is none.
         """
-        sigma = find_activation(activation)
+        name, sigma = _name(name), find_activation(activation)
         if isinstance(sources, str):
             raise TypeError(
                 f"neuron {name!r}: sources is a mapping or a list of names, got the text {sources!r}; "
@@ -527,7 +542,8 @@ class Net:
             if w is not None:
                 _finite(w, f"weight of {s!r} -> {name!r}")
         aggregation = _aggregation(aggregation)
-        if output:
+        trainable = _flag(trainable, f"trainable of {name!r}")
+        if _flag(output, f"output of {name!r}"):
             self._new_outputs([name])
         bias, response = _finite(bias, f"bias of {name!r}"), _finite(response, f"response of {name!r}")
         initial = _finite(initial, f"initial of {name!r}")
@@ -563,16 +579,20 @@ class Net:
             share: a name; all links with this name have one weight, which is one parameter.
 
         Raises:
-            ValueError: if the link leads to an input, the delay is negative, or links that share a weight are given
-                several, or are constants in part.
+            ValueError: if the link leads to an input, the delay is negative or more than 2**24, or links that share a
+                weight are given several, or are constants in part.
+            TypeError: if a number, a name or a bool is none.
         """
         source, target = _name(source), _name(target)
         if weight is not None:
             weight = _finite(weight, f"weight of {source!r} -> {target!r}")
         delay = as_count(delay, f"the delay of {source!r} -> {target!r}", least=0)
+        if delay > MAX_DELAY:
+            raise ValueError(f"the delay of {source!r} -> {target!r} is {delay}; {_LONGEST}")
+        trainable = _flag(trainable, f"trainable of {source!r} -> {target!r}")
         if target in self._index and self._activations[self._index[target]] is None:
             raise ValueError(_into_input(source, target))
-        new = _NewLink(source, target, weight, delay, None if gate is None else _name(gate), bool(trainable), share)
+        new = _NewLink(source, target, weight, delay, None if gate is None else _name(gate), trainable, share)
         if share is not None:
             new = self._join(new, share)
         self._new_links.append(new)
@@ -582,36 +602,59 @@ class Net:
         """Return the new link with the weight of those that share it, after checking that they agree."""
         if not isinstance(share, str) or not share:
             raise TypeError(f"share is the name of a weight that links have in common, got {share!r}")
-        waiting = [link for link in self._new_links if link.share == share]
-        known = [link.weight for link in waiting if link.weight is not None]
-        flags = [link.trainable for link in waiting]
-        if share in self._share_names:
-            settled = np.flatnonzero(self._share == self._share_names.index(share))[:1]
-            known, flags = self._weights[settled].tolist() or known, self._trainable[settled].tolist() or flags
-        for trainable in flags:
-            if trainable != new.trainable:
-                raise ValueError(
-                    f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is "
-                    f"{'trainable' if trainable else 'a constant'}; give trainable={trainable} here too"
-                )
-        if known and new.weight not in (None, known[0]):
+        if self._shared is None:
+            groups, first = np.unique(self._share, return_index=True)
+            of = zip(groups.tolist(), first.tolist(), strict=True)
+            self._shared = {self._share_names[group]: e for group, e in of if group >= 0}
+            self._shared |= {
+                link.share: (link.weight, link.trainable)
+                for link in sorted(self._new_links, key=lambda link: link.weight is not None)
+                if link.share is not None and link.share not in self._shared
+            }
+        known = self._shared.get(share, (None, new.trainable))
+        if isinstance(known, int):
+            known = float(self._weights[known]), bool(self._trainable[known])
+        weight, trainable = known
+        if trainable != new.trainable:
             raise ValueError(
-                f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is {known[0]!r}, but is "
+                f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is "
+                f"{'trainable' if trainable else 'a constant'}; give trainable={trainable} here too"
+            )
+        if weight is None:
+            weight = new.weight
+        elif new.weight not in (None, weight):
+            raise ValueError(
+                f"the link {new.source!r} -> {new.target!r} shares the weight {share!r}, which is {weight!r}, but is "
                 f"given {new.weight!r}; leave out the weight, or set it for all: net.links[e].weight = {new.weight!r}"
             )
-        return new._replace(weight=known[0]) if known else new
+        if not isinstance(self._shared.get(share), int):
+            self._shared[share] = weight, trainable
+        return new._replace(weight=weight)
 
     def unlink(self, source: str, target: str, which: int | None = None) -> None:
-        """Remove the link between two neurons.
+        """Remove the link between two neurons, also one that names a unit which was never made.
 
         Args:
             source: name of the neuron it leads from.
             target: name of the neuron it leads to.
             which: which of several parallel links, counted from 0.
         """
-        kept = np.ones(len(self.source), bool)
-        kept[self._link(source, target, which)] = False
-        self._keep_links(kept)
+        ends = _name(source), _name(target)
+        waiting = [k for k, link in enumerate(self._new_links) if (link.source, link.target) == ends]
+        if any(self._missing(self._new_links[k]) is not None for k in waiting):
+            # It has no position, so it is looked for among those that wait; the others come before it.
+            s, t = (self._index.get(end, -1) for end in ends)
+            settled = np.flatnonzero((self._source == s) & (self._target == t))
+            e = _which(len(settled) + len(waiting), *ends, which)
+            if e >= len(settled):
+                del self._new_links[waiting[e - len(settled)]]
+                self._shared = None
+                self._changed()
+                return
+            place = int(settled[e])
+        else:
+            place = self._link(source, target, which)  # which may settle the arrays first
+        self._keep_links(np.arange(len(self._source)) != place)
 
     def relink(
         self, source: str, target: str, which: int | None = None, *, to: str | None = None, of: str | None = None
@@ -638,23 +681,32 @@ class Net:
         All other parameters stay as they are. What no longer reaches the loss is listed by `unreachable`.
 
         Args:
-            names: their names.
+            names: their names; also that of an output which was declared but never made.
         """
         self._settle()
         gone = np.zeros(len(self), bool)
-        gone[[self._find(name) for name in names]] = True
-        self._keep_links(~(gone[self._source] | gone[self._target] | (self._gate >= 0) & gone[self._gate]))
+        removed = {_name(name): None for name in names}
+        gone[[self._find(name) for name in removed if name in self._index or name not in self._output_names]] = True
+        kept = np.flatnonzero(~gone).tolist()
+        # All is made before anything changes: a net that is half renumbered would compute with wrong units.
+        links = self._links_where(~(gone[self._source] | gone[self._target] | (self._gate >= 0) & gone[self._gate]))
         place = np.cumsum(~gone) - 1
-        self._source, self._target = place[self._source], place[self._target]
-        self._gate = np.where(self._gate < 0, -1, place[self._gate]) if len(self._gate) else self._gate
-        self._inputs = [int(place[i]) for i in self._inputs if not gone[i]]
-        self._aggregation = {int(place[i]): how for i, how in self._aggregation.items() if not gone[i]}
-        self._output_names = [name for name in self._output_names if not gone[self._find(name)]]
-        self._names = [name for name, g in zip(self._names, gone.tolist(), strict=True) if not g]
-        self._activations = [sigma for sigma, g in zip(self._activations, gone.tolist(), strict=True) if not g]
-        self._index = {name: i for i, name in enumerate(self._names)}
-        for array in ("_biases", "_response", "_initial", "_bias_trainable", "_initial_learned"):
-            setattr(self, array, getattr(self, array)[~gone])
+        source, target, gate = links["_source"], links["_target"], links["_gate"]
+        left = {
+            **links,
+            **{key: getattr(self, key)[~gone] for key in _PER_UNIT},
+            "_source": place[source],
+            "_target": place[target],
+            "_gate": np.where(gate < 0, -1, place[gate]) if len(gate) else gate,
+            "_inputs": [int(place[i]) for i in self._inputs if not gone[i]],
+            "_aggregation": {int(place[i]): how for i, how in self._aggregation.items() if not gone[i]},
+            "_output_names": [name for name in self._output_names if name not in removed],
+            "_names": [self._names[i] for i in kept],
+            "_activations": [self._activations[i] for i in kept],
+            "_index": {self._names[i]: k for k, i in enumerate(kept)},
+        }
+        self.__dict__.update(left)
+        self._shared = None
         self._changed()
 
     def prune(self, *names: str, below: float | None = None) -> int:
@@ -680,9 +732,13 @@ class Net:
         return links - len(self._source)
 
     def _keep_links(self, kept: Bools) -> None:
-        for array in ("_source", "_target", "_weights", "_delay", "_gate", "_share", "_trainable"):
-            setattr(self, array, getattr(self, array)[kept])
+        self.__dict__.update(self._links_where(kept))
+        self._shared = None
         self._changed()
+
+    def _links_where(self, kept: Bools) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the links that are kept, by attribute."""
+        return {key: getattr(self, key)[kept] for key in _PER_LINK}
 
     def freeze(self, *names: str) -> None:
         """Make the weights of the links into these neurons, and their biases, constants.
@@ -716,7 +772,7 @@ class Net:
             names: names of neurons or inputs.
             learned: whether they are parameters.
         """
-        units = [self._find(name) for name in names]
+        units, learned = [self._find(name) for name in names], _flag(learned, "learned")
         self._settle_units()
         self._initial_learned[units] = learned
         self._layout = None
@@ -759,7 +815,7 @@ class Net:
         self._index[name] = i = len(self._names)
         self._names.append(name)
         self._activations.append(sigma)
-        self._new_units.append((bias, response, initial, bool(trainable)))
+        self._new_units.append((bias, response, initial, trainable))
         self._changed()
         return i
 
@@ -789,20 +845,19 @@ class Net:
         if not self._new_links:
             return
         for link in self._new_links:
-            s, t = link.source, link.target
-            for name in (s, t) if link.gate is None else (s, t, link.gate):
-                if name not in self._index:
-                    what = "gate of the link" if name not in (s, t) else "link"
-                    raise ValueError(
-                        f"the {what} {s!r} -> {t!r} names {name!r}, which does not exist"
-                        f"{did_you_mean(name, self._names)}; make it with net.neuron({name!r}, ...)"
-                    )
+            s, t, name = link.source, link.target, self._missing(link)
+            if name is not None:
+                what = "gate of the link" if name not in (s, t) else "link"
+                raise ValueError(
+                    f"the {what} {s!r} -> {t!r} names {name!r}, which does not exist"
+                    f"{did_you_mean(name, self._names)}; make it with net.neuron({name!r}, ...), or take the link back "
+                    f"with net.unlink({s!r}, {t!r})"
+                )
             if self._activations[self._index[t]] is None:
                 raise ValueError(_into_input(s, t))
         new, index = self._new_links, self._index
         groups = {name: i for i, name in enumerate(self._share_names)}
         share = [-1 if link.share is None else groups.setdefault(link.share, len(groups)) for link in new]
-        self._share_names = list(groups)
         self._append_links(
             np.array([index[link.source] for link in new], np.intp),
             np.array([index[link.target] for link in new], np.intp),
@@ -812,38 +867,43 @@ class Net:
             np.array(share, np.intp),
             np.array([link.trainable for link in new], bool),
         )
-        self._new_links = []
+        self._share_names, self._new_links, self._shared = list(groups), [], None
+
+    def _missing(self, link: _NewLink) -> str | None:
+        """Return the first unit that a link names and that does not exist; None if there are all."""
+        ends = (link.source, link.target) if link.gate is None else (link.source, link.target, link.gate)
+        return next((name for name in ends if name not in self._index), None)
 
     def _append_links(
         self, source: Ints, target: Ints, weights: Floats, delay: Ints, gate: Ints, share: Ints, trainable: Bools
     ) -> None:
         """Append links given by positions; a weight nan is drawn, for the fan-in that the net then has."""
-        self._source = np.concatenate([self._source, source])
-        self._target = np.concatenate([self._target, target])
         missing = np.isnan(weights)
         if missing.any():
-            s, t = source[missing], target[missing]
             weights = weights.copy()
-            weights[missing] = self._draw(s, t)
-        for group in np.unique(share[share >= 0]):  # the first that is given counts, else the first that was drawn
-            sharing = np.flatnonzero(share == group)
-            weights[sharing] = weights[sharing[np.argmin(missing[sharing])]]
-        self._weights = np.concatenate([self._weights, weights])
-        self._delay = np.concatenate([self._delay, delay])
-        self._gate = np.concatenate([self._gate, gate])
-        self._share = np.concatenate([self._share, share])
-        self._trainable = np.concatenate([self._trainable, trainable])
+            weights[missing] = self._draw(source, target, missing)
+        sharing = np.flatnonzero(share >= 0)
+        if len(sharing):  # the first that is given counts, else the first that was drawn
+            given_first = sharing[np.argsort(missing[sharing], kind="stable")]
+            _, first, group = np.unique(share[given_first], return_index=True, return_inverse=True)
+            weights[given_first] = weights[given_first[first[group]]]
+        new = source, target, weights, delay, gate, share, trainable
+        pairs = zip(_PER_LINK, new, strict=True)
+        self.__dict__.update({key: np.concatenate([getattr(self, key), more]) for key, more in pairs})
 
     def _sharing(self, e: int) -> Ints:
         """Return the positions of the links with the weight of link e."""
         group = self.shares[e]
         return np.array([e]) if group < 0 else np.flatnonzero(self._share == group)
 
-    def _draw(self, source: Ints, target: Ints) -> Floats:
-        """Draw weights for links of the net; see `Net` for what `init` means."""
+    def _draw(self, source: Ints, target: Ints, missing: Bools) -> Floats:
+        """Draw the weights that are missing of links that come to the net; see `Net` for what `init` means."""
         n = len(self._names)
-        fan_in = np.bincount(self._target, minlength=n)[target]
-        fan_out = np.bincount(self._source, minlength=n)[source]
+        into = np.bincount(self._target, minlength=n) + np.bincount(target, minlength=n)
+        out_of = np.bincount(self._source, minlength=n) + np.bincount(source, minlength=n)
+        source, target = source[missing], target[missing]
+        fan_in: Ints = into[target]
+        fan_out: Ints = out_of[source]
         if isinstance(self._init, float):
             return np.full(len(source), self._init)
         if self._init == "uniform":
@@ -1010,7 +1070,7 @@ class Net:
         for layer, size in enumerate(sizes[1:-1], 1):
             names += [f"h{layer}_{i + 1}" for i in range(size)]
         names += [f"y{i + 1}" for i in range(sizes[-1])]
-        start = np.concatenate([[0], np.cumsum(sizes)])
+        start, skip = np.concatenate([[0], np.cumsum(sizes)]), _flag(skip, "skip")
         edges = []
         for layer in range(1, len(sizes)):
             below = np.arange(0 if skip else start[layer - 1], start[layer])
@@ -1066,6 +1126,7 @@ class Net:
             raise ValueError(f"fan_in is a mean number of links, at least 1; got {fan_in!r}")
         if depth is None:
             depth = 1 + min(hidden, round(math.sqrt(hidden)))
+        depth = as_count(depth, "depth", least=0)
         if not min(2, hidden + 1) <= depth <= hidden + 1:
             raise ValueError(
                 f"{hidden} hidden neurons make a depth of {min(2, hidden + 1)} to {hidden + 1}, "
@@ -1082,13 +1143,14 @@ class Net:
         more = np.minimum(rng.poisson(fan_in - 1, len(neuron)), below - 1)
         source = np.concatenate([rng.integers(first, below), rng.integers(0, np.repeat(below, more))])
         target = np.concatenate([neuron, np.repeat(neuron, more)])
-        dead = np.setdiff1d(np.arange(start[-2]), source)
+        dead = np.flatnonzero(np.bincount(source, minlength=n)[: start[-2]] == 0)
         source = np.concatenate([source, dead])
         target = np.concatenate([target, rng.integers(start[level[dead] + 1], n)])
-        edges = np.unique(np.stack([target, source], axis=1), axis=0)[:, ::-1]
+        links = np.sort(target * n + source)
+        target, source = np.divmod(links[np.diff(links, prepend=-1) > 0], n)  # each once
         names = [f"x{i + 1}" for i in range(inputs)] + [f"h{i + 1}" for i in range(hidden)]
         return cls.from_edges(
-            edges,
+            np.stack([source, target], axis=1),
             activations=activation,
             output_activation=output_activation,
             inputs=range(inputs),
@@ -1101,9 +1163,11 @@ class Net:
     # What it is made of. ------------------------------------------------------------------------------------
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """The names of all units, inputs included, in the order in which they were made."""
-        return self._names
+        if self._shown_names is None:
+            self._shown_names = tuple(self._names)
+        return self._shown_names
 
     @property
     def inputs(self) -> Ints:
@@ -1113,7 +1177,13 @@ class Net:
     @property
     def outputs(self) -> Ints:
         """Positions of the outputs, in the order of the columns of the result."""
-        return np.array([self._find(name) for name in self._output_names], np.intp)
+        for name in self._output_names:
+            if name not in self._index:
+                raise UnknownNameError(
+                    f"the net has no neuron named {name!r}, which is an output{did_you_mean(name, self._names)}; make "
+                    f"it with net.neuron({name!r}, ...), or take the output back with net.remove({name!r})"
+                )
+        return np.array([self._index[name] for name in self._output_names], np.intp)
 
     @property
     def source(self) -> Ints:
@@ -1198,9 +1268,11 @@ class Net:
         return ["" if sigma is None else of.get(i, "sum") for i, sigma in enumerate(self._activations)]
 
     @property
-    def activations(self) -> list[Activation | None]:
-        """The activation of each unit, None for an input."""
-        return self._activations
+    def activations(self) -> tuple[Activation | None, ...]:
+        """The activation of each unit, None for an input; set one by ``net[name].activation``."""
+        if self._shown_activations is None:
+            self._shown_activations = tuple(self._activations)
+        return self._shown_activations
 
     @property
     def activation_names(self) -> list[str]:
@@ -1271,7 +1343,12 @@ class Net:
         return [Link(self, e) for e in range(len(self.source))]
 
     def __getitem__(self, name: str | int) -> Neuron:
-        """Return the view of a neuron, by name or by position."""
+        """Return the view of a neuron, by name or by position.
+
+        A text is a name, an int is a position in `names`, from the end if it is negative. So of a net whose names came
+        as the ints of another package, such as neat-python's ids -1, 0, 1, the neuron with id 0 is ``net["0"]``. All
+        methods that take names, `link` say, take the int for the name.
+        """
         if isinstance(name, numbers.Integral):
             if not -len(self) <= int(name) < len(self):
                 raise IndexError(f"no unit {name}: the net has {len(self)}")
@@ -1279,7 +1356,10 @@ class Net:
         return Neuron(self, self._find(name))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        """Return whether ``net[name]`` finds a neuron: by name, or for an int by position."""
+        if isinstance(name, numbers.Integral):
+            return -len(self) <= int(name) < len(self)
+        return (name.name if isinstance(name, Neuron) else name) in self._index
 
     def __iter__(self) -> Iterator[Neuron]:
         return iter(self.neurons)
@@ -1306,16 +1386,7 @@ class Net:
             raise UnknownNameError(
                 f"there is no link {source!r} -> {target!r}; {target!r} is fed by {fed_by}"
             )
-        if which is None and len(found) > 1:
-            raise ValueError(
-                f"there are {len(found)} parallel links {source!r} -> {target!r}; "
-                f"say which=0 to which={len(found) - 1}"
-            )
-        if which is not None and not 0 <= which < len(found):
-            raise ValueError(
-                f"which={which}: {len(found)} link(s) lead {source!r} -> {target!r}, counted from 0"
-            )
-        return int(found[which or 0])
+        return int(found[_which(len(found), source, target, which)])
 
     def weight(self, source: str, target: str, which: int | None = None) -> float:
         """Return the weight of the link from source to target.
@@ -1516,7 +1587,7 @@ class Net:
             self._vector(parameters), self._fixed(code), data.x, seen, code.loss(seen), state=data.state,
             truncate=window if window < steps else None, dtype=kind, threads=threads,
         ))  # fmt: skip
-        if found is not None and (_finite_all(found) or kind != np.float64):
+        if found is not None:
             return found
         # Where something is not finite, the sweep tells what there is from what a path that is not there would give.
         _refuse_too_large(
@@ -1552,11 +1623,8 @@ class Net:
                     "trainable); call prepare again"
                 )
             flat = self._vector(vector)
-            if call is not None:
-                found: tuple[float, Floats] = call(flat)
-                if _finite_all(found):
-                    return found
-            return self.loss_and_gradient(x, y, loss, parameters=flat, **options)
+            found: tuple[float, Floats] | None = None if call is None else call.if_finite(flat)
+            return found if found is not None else self.loss_and_gradient(x, y, loss, parameters=flat, **options)
 
         return evaluate
 
@@ -1572,6 +1640,9 @@ class Net:
         window = self._window(truncate, steps)
         start = np.searchsorted(seen.row, np.arange(samples + 1))
         simple = len(seen.row) == samples
+        # Batches have their numbers of rows in common; where all see the last step alone, their calls, too.
+        calls: dict[int, Any] = {}
+        alike = simple and bool((seen.step == steps - 1).all())
 
         def evaluate(vector: ArrayLike, rows: Ints) -> tuple[float, Floats]:
             if simple:
@@ -1583,10 +1654,21 @@ class Net:
                 some = Seen(seen.loss, row, seen.step[places], seen.targets[:, places])
             flat, part = self._vector(vector), data.x[rows]
             truncated = window if window < steps else None
-            found: tuple[float, Floats] | None = self._natively(lambda code: code.loss_and_gradient(
-                flat, self._fixed(code), part, some, code.loss(seen), truncate=truncated, dtype=kind, threads=threads,
-            ))  # fmt: skip
-            if found is not None and (_finite_all(found) or kind != np.float64):
+
+            def native(code: NetCode) -> tuple[float, Floats] | None:
+                call = calls.get(len(rows))
+                if call is not None and call.net is code:
+                    ready: tuple[float, Floats] | None = call.with_data(part, some).if_finite(flat)
+                    return ready
+                fixed, program = self._fixed(code), code.loss(seen)
+                if alike and truncated is None and not code.reads_formulas:
+                    calls[len(rows)] = code.prepared_for(fixed, part, some, program, kind, threads)
+                return code.loss_and_gradient(
+                    flat, fixed, part, some, program, truncate=truncated, dtype=kind, threads=threads
+                )
+
+            found: tuple[float, Floats] | None = self._natively(native)
+            if found is not None:
                 return found
             total, gradient = netsweep.loss_and_gradient(
                 self._evaluable(), self._expand(flat), part, some, None, truncated
@@ -1613,10 +1695,10 @@ class Net:
     def _vector(self, parameters: ArrayLike | None) -> Floats:
         if parameters is None:
             return self.parameters
-        flat, layout = np.asarray(parameters), self._parameter_layout()
+        flat, layout = np.asarray(unmasked(parameters, "parameters")), self._parameter_layout()
         if flat.shape != (layout.size,) or flat.dtype.kind not in "fiub":
             self._expand(parameters)  # which says what is wrong
-        return np.asarray(flat, float)
+        return np.ascontiguousarray(flat, float)
 
     def _fixed(self, code: NetCode) -> Floats:
         return code.fixed(self._weights, self._biases, self._initial)
@@ -1710,15 +1792,21 @@ class Net:
         ['w h <- x', 'w y <- h', 'b h', 'b y']
         """
         layout, names = self._parameter_layout(), self._names
-        result, seen = [], dict[str, int]()
-        for e in range(len(self._source)) if layout.links is None else layout.links.tolist():
-            delay, gate = int(self._delay[e]), int(self._gate[e])
-            name = f"w {names[self._target[e]]} <- {names[self._source[e]]}"
-            name += f" (t-{delay})" * (delay > 0) + (f" * {names[gate]}" if gate >= 0 else "")
-            if self._share[e] >= 0:
-                name = f"share {self._share_names[self._share[e]]}"
-            seen[name] = seen.get(name, 0) + 1
-            result.append(name if seen[name] == 1 else f"{name} #{seen[name]}")  # parallel links
+        links = np.arange(len(self._source)) if layout.links is None else layout.links
+        ends = zip(self._target[links].tolist(), self._source[links].tolist(), strict=True)
+        result = [f"w {names[t]} <- {names[s]}" for t, s in ends]
+        delay, gate, share = self._delay[links], self._gate[links], self._share[links]
+        for k in np.flatnonzero(delay > 0).tolist():
+            result[k] += f" (t-{delay[k]})"
+        for k in np.flatnonzero(gate >= 0).tolist():
+            result[k] += f" * {names[gate[k]]}"
+        for k in np.flatnonzero(share >= 0).tolist():
+            result[k] = f"share {self._share_names[share[k]]}"
+        if len(set(result)) < len(result):  # parallel links
+            seen = dict[str, int]()
+            for k, name in enumerate(result):
+                seen[name] = seen.get(name, 0) + 1
+                result[k] = name if seen[name] == 1 else f"{name} #{seen[name]}"
         result += [f"b {names[i]}" for i in layout.biases.tolist()]
         return result + [f"initial {names[i]}" for i in layout.initial.tolist()]
 
@@ -1749,7 +1837,7 @@ class Net:
 
         nan may be in it, as in a diverging search.
         """
-        flat, layout = np.asarray(vector, float), self._parameter_layout()
+        flat, layout = as_floats(vector, "parameters"), self._parameter_layout()
         counts = layout.count, len(layout.biases), len(layout.initial)
         if flat.shape != (sum(counts),):
             more = f" and {counts[2]} initial states" * (counts[2] > 0)
@@ -1779,11 +1867,12 @@ class Net:
             sharing = np.flatnonzero(self._share >= 0)
             value = np.zeros(len(self._share_names))
             value[self._share[sharing[::-1]]] = at.weights[sharing[::-1]]
-            for e in sharing[value[self._share[sharing]] != at.weights[sharing]][:1]:
-                first, other = value[self._share[e]], at.weights[e]
+            first, own = value[self._share[sharing]], at.weights[sharing]
+            for e in sharing[(first != own) & ~(np.isnan(first) & np.isnan(own))][:1]:  # nan: a search that diverged
+                one, other = value[self._share[e]], at.weights[e]
                 raise ValueError(
-                    f"links that share the weight {self._share_names[self._share[e]]!r} have the weights {first:.6g} "
-                    f"and {other:.6g}; set one for all: net.links[{e}].weight = {first:.6g}"
+                    f"links that share the weight {self._share_names[self._share[e]]!r} have the weights {one:.6g} "
+                    f"and {other:.6g}; set one for all: net.links[{e}].weight = {one:.6g}"
                 )
         return at
 
@@ -1816,9 +1905,6 @@ class Net:
         rows = rows if back else rows[:, None]
         samples, steps = rows.shape[:2]
         counted = self._lengths(lengths, samples, steps)
-        valid = np.isfinite(rows)
-        if not valid.all():  # only what comes after a sequence's end may be: it is as if 0 stood there
-            rows = np.where(valid, rows, 0.0)
         before = None if state is None else as_floats(state, "state")
         if before is not None:
             before = before[None] if one and before.ndim == 2 else before
@@ -1857,7 +1943,10 @@ class Net:
             raise ValueError(f"X has no samples: its shape is {np.shape(x)}; give at least one row")
         if over_time and not rows.shape[1]:
             raise ValueError(f"X has no time steps: its shape is {np.shape(x)}; give at least one")
-        wrong = ~np.isfinite(rows)
+        finite = np.isfinite(rows)
+        if finite.all():
+            return rows, one
+        wrong = ~finite
         if over_time:
             counted = self._lengths(lengths, *rows.shape[:2])
             wrong &= (np.arange(rows.shape[1]) < counted[:, None])[:, :, None]
@@ -1869,13 +1958,13 @@ class Net:
                 f"{where}input {self._names[self._inputs[j]]!r}) is {rows[(i, *t, j)]}; data "
                 "must be finite: fill or drop such rows first"
             )
-        return rows, one
+        return np.where(finite, rows, 0.0), one  # what comes after a sequence's end is as if 0 stood there
 
     def _lengths(self, lengths: ArrayLike | None, samples: int, steps: int) -> Ints:
         """Return how many steps of each sequence count [N]."""
         if lengths is None:
             return np.full(samples, steps)
-        given = np.asarray(lengths)
+        given = np.asarray(unmasked(lengths, "lengths"))
         given = given.reshape(1) if given.ndim == 0 else given
         if given.shape != (samples,) or given.dtype.kind not in "iu":
             raise ValueError(
@@ -1908,7 +1997,7 @@ class Net:
         """Return what the loss sees, with the targets after checking them."""
         from autograd.learn import find_loss
 
-        formula, samples, q = find_loss(loss), len(lengths), len(self._output_names)
+        formula, samples, q, y = find_loss(loss), len(lengths), len(self._output_names), unmasked(y, "Y")
         rows = np.arange(samples)
         self._check_at(at)
         if not self.graph.max_delay:
@@ -2191,6 +2280,8 @@ class Net:
         """Write the net to a file: JSON with a version and a digest, exact to the last bit.
 
         The file appears whole or not at all: it is written beside the place under another name, then renamed.
+        Parameters that are not finite, of a training that diverged, are saved as they are, and `load` gives them back:
+        before saving a net for use, check ``numpy.isfinite(net.parameters).all()``.
 
         Args:
             path: where to; an existing file is replaced.
@@ -2369,9 +2460,12 @@ class UnknownNameError(KeyError, ValueError):
 
 
 def as_floats(given: ArrayLike, what: str) -> Floats:
-    """Return data as an array of doubles, without a copy where it is one; refuse what is not real numbers."""
+    """Return data as an array of doubles, without a copy where it is one; refuse what is not real numbers.
+
+    A masked array is one of numbers only if nothing is masked: what stands under the mask must not be computed with.
+    """
     try:
-        array = np.asarray(given)
+        array = np.asarray(unmasked(given, what))
     except ValueError as error:
         raise ValueError(f"{what} is not a table of numbers: {error}; rows must have one length") from None
     if array.dtype.kind not in "fiub":
@@ -2380,6 +2474,21 @@ def as_floats(given: ArrayLike, what: str) -> Floats:
             "convert it with numpy.asarray(..., float)"
         )
     return array.astype(float, copy=False)
+
+
+def unmasked(given: Any, what: str) -> Any:
+    """Return what is given; refuse a `numpy.ma` array, or a list of such rows, of which something is masked."""
+    if isinstance(given, list | tuple):
+        for i, row in enumerate(given):
+            if isinstance(row, np.ma.MaskedArray) and row is not np.ma.masked:
+                unmasked(row, f"{what}[{i}]")
+    elif isinstance(given, np.ma.MaskedArray):
+        for place in np.argwhere(np.ma.getmaskarray(given))[:1].tolist():
+            raise ValueError(
+                f"{what}{place if place else ''} is masked; fill or drop what is masked first, "
+                "with numpy.ma.filled or numpy.ma.compress_rows"
+            )
+    return given
 
 
 def _sample(array: NDArray[Any]) -> str:
@@ -2399,9 +2508,31 @@ def _vector(given: ArrayLike, size: int, what: str, meaning: str) -> Floats:
 def _finite(x: Any, what: str) -> float:
     if isinstance(x, bool) or not isinstance(x, numbers.Real):
         raise TypeError(f"{what}: expected a number, got {x!r}")
-    if not math.isfinite(x):
-        raise ValueError(f"{what}: expected a finite number, got {x!r}")
-    return float(x)
+    try:
+        number = float(x)
+    except OverflowError:  # an int beyond all doubles
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{what}: expected a finite number, got {repr(x)[:40]}")
+    return number
+
+
+def _flag(x: Any, what: str) -> bool:
+    if not isinstance(x, bool | np.bool_):
+        raise TypeError(f"{what}: expected True or False, got {x!r}")
+    return bool(x)
+
+
+def _which(count: int, source: str, target: str, which: Any) -> int:
+    """Return which of several parallel links is meant, counted from 0."""
+    if which is None and count > 1:
+        raise ValueError(
+            f"there are {count} parallel links {source!r} -> {target!r}; say which=0 to which={count - 1}"
+        )
+    place = 0 if which is None else as_count(which, "which", least=0)
+    if place >= count:
+        raise ValueError(f"which={which}: {count} link(s) lead {source!r} -> {target!r}, counted from 0")
+    return place
 
 
 def as_count(x: Any, what: str, least: int = 1) -> int:
@@ -2423,7 +2554,7 @@ def _name(name: Any) -> str:
 
 
 def _aggregation(given: Any) -> str:
-    if given not in AGGREGATIONS:
+    if not isinstance(given, str) or given not in AGGREGATIONS:
         raise ValueError(
             f"unknown aggregation {given!r}{did_you_mean(str(given), AGGREGATIONS)}; "
             f"there are {', '.join(AGGREGATIONS)}"
@@ -2432,18 +2563,20 @@ def _aggregation(given: Any) -> str:
 
 
 def _delays(given: ArrayLike, links: int) -> Ints:
-    array = np.asarray(given)
+    array = np.asarray(unmasked(given, "delays"))
     if array.shape != (links,) or (array.dtype.kind not in "iu" and array.size):
         raise ValueError(
             f"delays has a whole number per edge, shape ({links},); got {array.dtype} of shape {array.shape}"
         )
     for e in np.flatnonzero(array < 0)[:1]:
         raise ValueError(f"delays[{e}] is {array[e]}; a delay is a whole number of at least 0")
+    for e in np.flatnonzero(array > MAX_DELAY)[:1]:
+        raise ValueError(f"delays[{e}] is {array[e]}; {_LONGEST}")
     return array.astype(np.intp)
 
 
 def _flags(given: ArrayLike, links: int) -> Bools:
-    array = np.asarray(given)
+    array = np.asarray(unmasked(given, "trainable"))
     if array.shape != (links,) or (array.dtype.kind != "b" and array.size):
         raise ValueError(f"trainable has a bool per edge, shape ({links},); got {array.dtype} of shape {array.shape}")
     return array.astype(bool)
@@ -2454,10 +2587,6 @@ def _dtype(given: Any) -> np.dtype[Any]:
     if kind not in (np.float64, np.float32):
         raise ValueError(f"dtype is float64 or float32, in which a net is computed; got {given!r}")
     return kind
-
-
-def _finite_all(found: tuple[float, Floats]) -> bool:
-    return math.isfinite(found[0]) and bool(np.isfinite(found[1]).all())
 
 
 def _refuse_too_large(numbers: int, what: str, way_on: str) -> None:
@@ -2500,6 +2629,7 @@ def _read_edges(
     edges: Any, weights: ArrayLike | None, names: Sequence[str] | None, inputs: Iterable[Any] | None
 ) -> tuple[Ints, Ints, Floats, list[str]]:
     """Return source, target, weights (nan: to be drawn) and names of `Net.from_edges`."""
+    edges = unmasked(edges, "edges")
     if isinstance(edges, np.ndarray):
         if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
             raise ValueError(
@@ -2663,8 +2793,8 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
             and ((units >= 0) & (units < n)).all()
             and all(len(arrays[key]) == links for key in ("target", "weights", "delay", "gate", "share", "trainable"))
             and all(len(arrays[k]) == n for k in ("biases", "response", "initial", "bias_trainable", "initial_learned"))
-            and all(np.isfinite(arrays[k]).all() for k in ("response", "initial"))
-            and (arrays["delay"] >= 0).all()
+            and np.isfinite(arrays["response"]).all()
+            and ((arrays["delay"] >= 0) & (arrays["delay"] <= MAX_DELAY)).all()
             and ((arrays["gate"] >= -1) & (arrays["gate"] < n)).all()
             and ((arrays["share"] >= -1) & (arrays["share"] < len(body["share_names"]))).all()
             and all(isinstance(x, str) and x for x in body["share_names"])

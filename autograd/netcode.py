@@ -26,6 +26,7 @@ from autograd.nettables import Tables
 from autograd.rowcode import (
     ActivationPrograms,
     LongLoss,
+    RowCode,
     absent,
     activation_code,
     activation_programs,
@@ -44,9 +45,6 @@ MOST_ROOM = 2**28
 MOST_KERNELS = 16
 #: Bytes of a block's phi and delta from which on rows are fetched ahead.
 LARGE = 2**20
-
-
-# Running. ------------------------------------------------------------------------------------------------------------
 
 
 class Places(NamedTuple):
@@ -95,7 +93,7 @@ def batch_of(x: Floats, seen: Seen, before: NDArray[Any] | None = None) -> Batch
     if len(seen.row) < samples * steps:
         counts = np.zeros((samples, steps))
         counts[seen.row, seen.step] = 1.0
-    return Batch(x, y, counts, int(seen.step.min(initial=0)), before)
+    return Batch(x, y, counts, int(seen.step.min()), before)
 
 
 class _Room:
@@ -253,6 +251,8 @@ class NetCode:
         self._programs: dict[str, dict[Activation, ActivationPrograms]] = (
             like._programs if like is not None and alike else {}
         )
+        self._activations = list(dict.fromkeys(graph.activations))
+        self._formulas = any(sigma is not None and not sigma.has_name for sigma in self._activations)
         self._kernels: dict[Any, Kernel] = {}
         self._losses: list[tuple[Loss, int, Program | LongLoss]] = []
         self._learned = places.initial[places.initial >= 0]
@@ -279,8 +279,11 @@ class NetCode:
     def loss_and_gradient(
         self, vector: Floats, fixed: Floats, x: Floats, seen: Seen, loss: Program | LongLoss, *,
         state: Floats | None = None, truncate: int | None = None, dtype: Any = np.float64, threads: int | None = None,
-    ) -> tuple[float, Floats]:  # fmt: skip
-        """Return the mean loss over what is seen, and its gradient by the parameters.
+    ) -> tuple[float, Floats] | None:  # fmt: skip
+        """Return the mean loss over what is seen, and its gradient by the parameters; None if float64 is not enough.
+
+        So it is where something is not finite: then `netsweep` tells what there is from what a path that is not there
+        would give.
 
         Args:
             vector: the parameters.
@@ -293,46 +296,51 @@ class NetCode:
             dtype: float64 or float32, in which the net is computed. The gradient is added up in float64.
             threads: how many threads at most; None: one for every processor. The result does not depend on it.
         """
-        code, share, steps = self._code(dtype, len(x)), 1.0 / len(seen.row), x.shape[1]
+        code, share, steps = self.code(dtype, len(x)), 1.0 / len(seen.row), x.shape[1]
         vector = np.ascontiguousarray(vector, np.float64)
         before = None if state is None else self._placed(code, state)
         if truncate is None or truncate >= steps:
             if room_size(code, steps) > MOST_ROOM and steps > 4 * self.graph.max_delay:
-                total, found = _Recomputed(self, code, fixed, loss, share)(vector, x, seen, before)
+                results = _Recomputed(self, code, fixed, loss, share)(vector, x, seen, before)
             else:
-                total, found = self.prepared(fixed, batch_of(x, seen, before), loss, share, dtype, threads)(vector)
+                results = self.prepared(code, fixed, batch_of(x, seen, before), loss, share, threads).evaluate(vector)
             if state is not None:
-                found[self._learned] = 0.0
-            return total, found
-        total, sums, everyone = 0.0, np.zeros(self.places.size), slice(0, len(x))
-        for start in range(0, steps, truncate):
-            window = slice(start, min(start + truncate, steps))
-            batch = batch_of(x[:, window], seen.part(everyone, window), before)
-            call = self.prepared(fixed, batch, loss, share, dtype, threads, after=True)
-            value, found = call(vector)
-            if start or state is not None:  # what a later window begins with is no initial state
-                found[self._learned] = 0.0
-            before = call.after
-            total, sums = total + value, sums + found
-        return total, sums
+                results[self._learned] = 0.0
+        else:
+            results, everyone = np.zeros(self.places.size + 2), slice(0, len(x))
+            for start in range(0, steps, truncate):
+                window = slice(start, min(start + truncate, steps))
+                part = seen.part(everyone, window)
+                if not len(part.row):  # nothing to send back
+                    before = self._outputs(code, vector, fixed, Batch(x[:, window], before=before), None)
+                    continue
+                batch = batch_of(x[:, window], part, before)
+                call = self.prepared(code, fixed, batch, loss, share, threads, after=True)
+                found = call.evaluate(vector)
+                if start or state is not None:  # what a later window begins with is no initial state
+                    found[self._learned] = 0.0
+                before = call.after
+                results += found
+        if results[-1] != 0.0 and code.kind == np.float64:
+            return None
+        return float(results[-2]), results[:-2]
 
     def prepared(
-        self, fixed: Floats, batch: Batch, loss: Program | LongLoss, share: float,
-        dtype: Any = np.float64, threads: int | None = 1, after: bool = False,
+        self, code: _Code, fixed: Floats, batch: Batch, loss: Program | LongLoss, share: float,
+        threads: int | None = 1, after: bool = False,
     ) -> _AtOnce:  # fmt: skip
         """Return loss and gradient as a function of the parameters alone: for nets that take less time than a call.
 
         Args:
+            code: by `code`.
             fixed: what is no parameter, by `fixed`.
             batch: the data.
             loss: by `loss_program`.
             share: one over the number of samples and steps that count, for the mean.
-            dtype: float64 or float32.
             threads: how many threads at most.
             after: whether the states after the last step are wanted, too.
         """
         assert batch.y is not None
-        code = self._code(dtype, len(batch.x))
         fields, kept = self._call(code, fixed, batch)
         state = self._after(code, fields, len(batch.x)) if after else None
         kernel = self._kernel(code, loss)
@@ -351,7 +359,7 @@ class NetCode:
         self, vector: Floats, fixed: Floats, x: Floats, *, state: Floats | None = None, dtype: Any = np.float64
     ) -> NDArray[Any]:
         """Return the outputs [N, T, q], window by window of the steps; for the arguments see `loss_and_gradient`."""
-        code = self._code(dtype, len(x))
+        code = self.code(dtype, len(x))
         before = None if state is None else self._placed(code, state)
         samples, steps, _ = x.shape
         result = np.empty((samples, steps, len(self.graph.outputs)), code.kind)
@@ -361,19 +369,25 @@ class NetCode:
             before = self._outputs(code, vector, fixed, Batch(x[:, part], before=before), result[:, part])
         return result
 
+    @property
+    def reads_formulas(self) -> bool:
+        """Whether activations are formulas, which may read what changes."""
+        return self._formulas
+
     def prepared_for(
         self, fixed: Floats, x: Floats, seen: Seen, loss: Program | LongLoss, dtype: Any, threads: int | None
     ) -> _AtOnce | None:
         """Return `loss_and_gradient` of one window as a function of the parameters; None for very long sequences."""
-        if room_size(self._code(dtype, len(x)), x.shape[1]) > MOST_ROOM:
+        code = self.code(dtype, len(x))
+        if room_size(code, x.shape[1]) > MOST_ROOM:
             return None
-        return self.prepared(fixed, batch_of(x, seen), loss, 1.0 / len(seen.row), dtype, threads)
+        return self.prepared(code, fixed, batch_of(x, seen), loss, 1.0 / len(seen.row), threads)
 
     def step(
         self, vector: Floats, fixed: Floats, x: Floats, state: Floats | None
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Return the outputs [N, q] of one step with the inputs x [N, 1, p], and the states [N, D, n] after it."""
-        code = self._code(np.float64, len(x))
+        code = self.code(np.float64, len(x))
         result = np.empty((len(x), 1, len(self.graph.outputs)))
         before = None if state is None else self._placed(code, state)
         after = self._outputs(code, vector, fixed, Batch(x, before=before), result)
@@ -411,7 +425,8 @@ class NetCode:
         placed[:, :, code.tables.number[: state.shape[2]]] = state
         return placed
 
-    def _code(self, dtype: Any, samples: int) -> _Code:
+    def code(self, dtype: Any, samples: int) -> _Code:
+        """Return the code for blocks of so many samples."""
         scalar = SCALARS[np.dtype(dtype).char]
         alone = samples == 1
         width = netkernel.VECTORS * machine.vector_lanes() * 8
@@ -423,17 +438,20 @@ class NetCode:
                 if key not in self._tables:
                     shape, kernels = netkernel.code(scalar, alone, ahead, absent(scalar))
                     programs = self._programs[scalar]
-                    codes = {sigma: activation_code(sigma, program, scalar) for sigma, program in programs.items()}
-                    self._tables[key] = Tables(self.graph, shape, {**codes}), kernels
+                    codes: dict[Activation | None, tuple[RowCode, RowCode]] = {
+                        sigma: activation_code(sigma, program, scalar) for sigma, program in programs.items()
+                    }
+                    self._tables[key] = Tables(self.graph, shape, codes), kernels
                 self._codes[key] = _Code(*self._tables[key], self.places)
             return self._codes[key]
 
     def _read_formulas(self, scalar: str) -> None:
         """Record the activations; a user's formula every time, for it may read what has changed since."""
-        known = self._programs.setdefault(scalar, {})
-        if known and all(sigma.has_name for sigma in known):
+        known = self._programs.get(scalar)
+        if known is not None and not self._formulas:
             return
-        for sigma in dict.fromkeys(self.graph.activations):
+        known = self._programs.setdefault(scalar, {})
+        for sigma in self._activations:
             if sigma is None or sigma.function is ops.identity or (sigma in known and sigma.has_name):
                 continue
             programs = activation_programs(sigma, scalar)
@@ -504,26 +522,53 @@ class _AtOnce:
         room.enter(fields)
         return fields, _loss_arguments(self.code, self.loss, fields)
 
+    def with_data(self, x: Floats, seen: Seen) -> _AtOnce:
+        """Return the call for other data of the same shape, of which the loss sees the same steps."""
+        batch, fields = batch_of(x, seen), self.fields
+        arrays = [(Field.X, _converted(x, self.code.kind, "X"))]
+        for field, array in ((Field.Y, batch.y), (Field.SEEN, batch.seen)):
+            if array is not None:
+                arrays.append((field, _converted(array, self.code.kind, "Y")))
+        entered = self._own.__dict__.get("entered")
+        for field, array in arrays:
+            fields[field] = array.ctypes.data
+            if entered is not None:
+                entered[0][field] = fields[field]
+        self.data = arrays  # must live as long as it is the data
+        return self
+
     def __call__(self, vector: Floats) -> tuple[float, Floats]:
         """Return loss and gradient."""
+        results = self.evaluate(vector)
+        return float(results[-2]), results[:-2]
+
+    def if_finite(self, vector: Floats) -> tuple[float, Floats] | None:
+        """Return loss and gradient if all of it is finite."""
+        results = self.evaluate(vector)
+        return (float(results[-2]), results[:-2]) if results[-1] == 0.0 else None
+
+    def evaluate(self, vector: Floats) -> Floats:
+        """Return the gradient, the loss, and 0 if all are finite, as one array."""
         room, own = self.code.room(self.steps), self._own.__dict__
         if own.get("room") is not room or room.late:
             own["room"], own["entered"] = room, self.enter(room)
-        results = np.empty(self.count + 1)
-        with room:
+        results = np.empty(self.count + 2)
+        room.busy = True
+        try:
             invoke.batch(self.code.evaluate, 0, 1, own["entered"][0], vector, results)
+        finally:
+            room.busy = False
         if self.python:
             raise_what_python_raised()
-        return float(results[-1]), results[:-1]
+        return results
 
 
 def _loss_arguments(code: _Code, loss: Kernel, fields: NDArray[np.int64]) -> tuple[Any, Any]:
     """Give a call what its loss is given, and return that."""
-    work, arguments = loss.room(), np.zeros(16, np.int64)
+    work, near = loss.room(), (1, code.tables.shape.samples)  # the distances from sample to sample and between numbers
+    targets = int(fields[Field.Y_SAMPLE]), int(fields[Field.Y_NUMBER])
+    arguments = np.array([0, work.ctypes.data, 0, 0, 0, *near, 0, *targets, 0, *near, 0, *near])
     fields[Field.LOSS_ARGUMENTS] = arguments.ctypes.data
-    arguments[1] = work.ctypes.data
-    arguments[5:7] = arguments[11:13] = arguments[14:16] = 1, code.tables.shape.samples
-    arguments[8:10] = fields[Field.Y_SAMPLE], fields[Field.Y_NUMBER]
     return work, arguments
 
 
@@ -537,13 +582,13 @@ class _InParts(_AtOnce):
         super().__init__(net, code, loss, fields, kept, after)
         self.parts, self.threads = parts, min(threads, len(parts))
 
-    def __call__(self, vector: Floats) -> tuple[float, Floats]:
-        """Return loss and gradient."""
+    def evaluate(self, vector: Floats) -> Floats:
+        """Return the gradient, the loss, and 0 if all are finite, as one array."""
         code, room = self.code, self.code.room(self.steps)
         with room:  # which holds the weights for all
             fields = self.fields.copy()
             room.enter(fields)
-            results = np.empty(self.count + 1)
+            results = np.empty(self.count + 2)
             fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
             code.take(fields.ctypes.data)
             sums = np.empty((len(self.parts), code.tables.gradients + 1))
@@ -552,7 +597,7 @@ class _InParts(_AtOnce):
             for field, address in _sums_at(code.tables, total).items():
                 fields[field] = address
             code.give(fields.ctypes.data)
-        return float(results[-1]), results[:-1]
+        return results
 
     def _work(self, first: int, taken: NDArray[np.int64], room: _Room, sums: Floats) -> None:
         """Do every so many parts, from the first on: the first thread in the room of the weights."""
@@ -583,14 +628,14 @@ class _Recomputed:
 
     def __call__(
         self, vector: Floats, x: Floats, seen: Seen, before: NDArray[Any] | None
-    ) -> tuple[float, Floats]:
-        """Return loss and gradient."""
+    ) -> Floats:
+        """Return the gradient, the loss, and 0 if all are finite, as one array."""
         code, late, (samples, steps, _) = self.code, self.net.graph.max_delay, x.shape
         count = max(1, steps // max(2 * late, round(steps**0.5)))
         edges = [steps * k // count for k in range(count + 1)]
         stretches = [slice(a, b) for a, b in pairwise(edges)]
         room = _Room(code, max(s.stop - s.start for s in stretches))
-        results = np.empty(self.net.places.size + 1)
+        results = np.empty(self.net.places.size + 2)
         finish: NDArray[np.int64] | None = None
         for start in range(0, samples, code.tables.shape.samples):
             rows = slice(start, min(start + code.tables.shape.samples, samples))
@@ -601,11 +646,14 @@ class _Recomputed:
             saved: tuple[Any, Any] | None = None
             for k in range(len(stretches) - 1, -1, -1):
                 stretch = stretches[k]
-                batch = batch_of(x[rows, stretch], seen.part(rows, stretch), states[k])
+                part = seen.part(rows, stretch)
+                batch = Batch(x[rows, stretch], before=states[k])
+                if len(part.row):
+                    batch = batch_of(x[rows, stretch], part, states[k])
                 fields, kept = self.net._call(code, self.fixed, batch)
                 room.enter(fields)
                 kept += _loss_arguments(code, self.loss, fields)
-                fields[Field.LOSS], fields[Field.BACK] = self.loss.address, 1
+                fields[Field.LOSS], fields[Field.BACK] = self.loss.address if len(part.row) else 0, 1
                 fields[Field.SHARE] = np.float64(self.share).view(np.int64)
                 fields[Field.VECTOR], fields[Field.RESULTS] = vector.ctypes.data, results.ctypes.data
                 fields[Field.STOP] = rows.stop - rows.start
@@ -619,7 +667,7 @@ class _Recomputed:
         assert finish is not None
         code.give(finish.ctypes.data)
         raise_what_python_raised()
-        return float(results[-1]), results[:-1]
+        return results
 
     def _stretch(self, room: _Room, fields: NDArray[np.int64], late: int, saved: tuple[Any, Any] | None) -> Any:
         """Run over a stretch, what the later one sent being given, and return what it sends to the earlier one."""

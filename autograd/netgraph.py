@@ -385,26 +385,37 @@ def _levels(names: Sequence[str], inputs: Ints, source: Ints, target: Ints, dela
             break
         level[front] = at
     if (level < 0).any():
-        raise ValueError(_cycle(source, target, level < 0, names))
+        raise ValueError(_cycle(source, target, int(now.sum()), level < 0, names))
     return level
 
 
-def _cycle(source: Ints, target: Ints, stuck: Bools, names: Sequence[str]) -> str:
-    """Return the message that names a cycle: a stuck unit reads a stuck unit, so walking back comes round."""
+def _cycle(source: Ints, target: Ints, links: int, stuck: Bools, names: Sequence[str]) -> str:
+    """Return the message that names a cycle: a stuck unit reads a stuck unit, so walking back comes round.
+
+    The steps from position `links` on are gates.
+    """
     into = Lists.by(target, len(names))
-    seen: dict[int, int] = {}
+    seen: dict[int, int] = {}  # each unit with the step that leads into it
     unit = int(np.flatnonzero(stuck)[0])
     while unit not in seen:
-        seen[unit] = len(seen)
-        sources = source[into.of(unit)]
-        unit = int(sources[stuck[sources]][0])
-    walk = [*list(seen)[seen[unit] :], unit][::-1]
+        steps = into.of(unit)
+        seen[unit] = int(steps[stuck[source[steps]]][0])
+        unit = int(source[seen[unit]])
+    units = list(seen)
+    walk = [*units[units.index(unit) :], unit][::-1]
     shown = [names[i] for i in walk]
     if len(shown) > 12:
         shown = [*shown[:6], f"... ({len(shown) - 11} more) ...", *shown[-5:]]
+    cycle = f"the links form a cycle: {' -> '.join(shown)}; "
+    delay = "give one a delay (net.link(..., delay=1)) to read the step before"
+    gates = [i for i in walk[1:] if seen[i] >= links]
+    if not gates:
+        return f"{cycle}within one time step no neuron may read itself, by links or by gates; remove one, or {delay}"
+    h, k = names[int(source[seen[gates[0]]])], names[gates[0]]
+    others = f", or of the links that are no gates {delay}" * (len(gates) < len(walk) - 1)
     return (
-        f"the links form a cycle: {' -> '.join(shown)}; within one time step no neuron may read itself, by links or "
-        "by gates; remove one of these links, or give one a delay (net.link(..., delay=1)) to read the step before"
+        f"{cycle}the step {h!r} -> {k!r} is a gate: gates act in the same step, whatever the delay of the link that "
+        f"they multiply; take as the gate a linear neuron that reads {h!r} with a delay{others}"
     )
 
 

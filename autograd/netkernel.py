@@ -146,7 +146,7 @@ class Field(IntEnum):
     PLACE_START = 72  # per parameter the first of its places among the gradients
     PLACES = 73
     SHARE = 74  # what the sums are multiplied by, a double
-    RESULTS = 75  # where the gradient by the parameters goes, and behind it the loss
+    RESULTS = 75  # where the gradient by the parameters goes, behind it the loss, and 0 if all of them are finite
     LATER = 76  # frames of incoming sums, the last ones, that hold what a later stretch of the sequences sent
 
 
@@ -1140,18 +1140,22 @@ def _give(module: Any, shape: Shape) -> Any:
     gradients, results = w.field(Field.GRADIENT_OUT, PTR), w.field(Field.RESULTS, PTR)
     share, count = w.field(Field.SHARE, DOUBLE), w.field(Field.PARAMETERS)
 
-    def parameter(p: Any) -> list[Any]:
+    def parameter(p: Any, check: Any) -> list[Any]:
         def place(i: Any, sum: Any) -> list[Any]:
             return [b.fadd(sum, b.load(w.at(gradients, w.index(places, i), DOUBLE), typ=DOUBLE))]
 
         first, last = w.index(start, p), w.index(start, b.add(p, w.n(1)))
         (sum,) = w.loop(first, last, [ir.Constant(DOUBLE, 0.0)], place)
-        b.store(b.fmul(share, sum), w.at(results, p, DOUBLE))
-        return []
+        return [store(sum, p, check)]
 
-    w.loop(w.n(0), count, [], parameter)
-    total = b.load(w.field(Field.TOTAL, PTR), typ=DOUBLE)
-    b.store(b.fmul(share, total), w.at(results, count, DOUBLE))
+    def store(sum: Any, place: Any, check: Any) -> Any:
+        x = b.fmul(share, sum)
+        b.store(x, w.at(results, place, DOUBLE))
+        return b.fadd(check, b.fsub(x, x))  # which is 0 for a finite x, and nan for others
+
+    (check,) = w.loop(w.n(0), count, [ir.Constant(DOUBLE, 0.0)], parameter)
+    check = store(b.load(w.field(Field.TOTAL, PTR), typ=DOUBLE), count, check)
+    b.store(check, w.at(results, b.add(count, w.n(1)), DOUBLE))
     return w.end()
 
 

@@ -218,7 +218,7 @@ def _rate_at(rate: Rate, step: int) -> float:
     found = rate(step)
     if not (_is_number(found) and 0.0 <= found < math.inf):
         name = rate if isinstance(rate, Schedule) else getattr(rate, "__qualname__", repr(rate))
-        raise ValueError(f"the schedule {name} must return a number of at least 0; at step {step} it returned {found!r}")
+        raise ValueError(f"the schedule {name} returned {found!r} at step {step}; a rate is a number of at least 0")
     return float(found)
 
 

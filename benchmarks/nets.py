@@ -16,18 +16,22 @@ first has compiled. A rival that is not installed, or would take too long or too
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import gc
 import importlib
-import inspect
 import itertools
 import math
 import os
 import platform
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,10 +94,11 @@ def half_squares(phi: Sequence[Any], y: Sequence[Any]) -> Any:
     return 0.5 * ag.sum([(p - t) ** 2 for p, t in zip(phi, y, strict=True)])
 
 
-def dagrad(task: Task) -> Contestant:
+def objective_of(task: Task) -> tuple[Any, Floats]:
+    """Return our objective of a task, and the parameters."""
     from autograd import Net
 
-    net, x, y, threads = task
+    net, x, _, threads = task
     if net.steps > 1:
         made = unrolled(net)
     else:
@@ -105,23 +110,26 @@ def dagrad(task: Task) -> Contestant:
             weights=net.weights,
             biases=net.biases,
         )
-    known = inspect.signature(Net.loss_and_gradient).parameters
-    options: dict[str, Any] = {"threads": threads} if "threads" in known else {}
-    if threads > 1 and not options:
-        raise Left("Net.loss_and_gradient has no threads in this version")
-    if x.dtype == np.float32:
-        if "dtype" not in known:
-            raise Left("Net.loss_and_gradient has no dtype in this version")
-        options["dtype"] = np.float32
-    return Contestant(lambda: made.loss_and_gradient(x, y, half_squares, **options), lambda found: found)
+    return made.objective(half_squares, threads=threads, dtype=x.dtype), made.parameters
+
+
+def dagrad(task: Task) -> Contestant:
+    """A call of an objective, as optimisers make it, with all its checks."""
+    objective, vector = objective_of(task)
+    return Contestant(lambda: objective(vector, (task.x, task.y)), lambda found: found)
+
+
+def dagrad_prepared(task: Task) -> Contestant:
+    """An objective prepared for its data, of which a call is the native code and little more."""
+    objective, vector = objective_of(task)
+    call = objective.prepare((task.x, task.y))
+    return Contestant(lambda: call(vector), lambda found: found)
 
 
 def unrolled(net: Recipe) -> Any:
     """Return the recurrent net, made link by link."""
     from autograd import Net
 
-    if "delay" not in inspect.signature(Net.link).parameters:
-        raise Left("Net.link has no delay in this version: recurrent nets are not available")
     made: Any = Net()
     names = [f"u{unit}" for unit in range(net.units)]
     for name in names[: net.inputs]:
@@ -254,6 +262,50 @@ def scipy_levels(task: Task) -> Contestant:
         return 0.5 * float((error * error).sum()) / len(x), by_weight, by_bias
 
     return Contestant(call, lambda found: (found[0], net.parameters(found[1], found[2])))
+
+
+def by_hand_in_c(task: Task) -> Contestant:
+    """The sweep in C, compiled here with all that the compiler knows of this machine, in blocks of 16 or of 32."""
+    net, x, y, _ = task
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise Left("there is no C compiler here")
+    if x.dtype != np.float64 or len(x) % 32:
+        raise Left("it is written for doubles and blocks of 32 samples")
+    folder = Path(tempfile.mkdtemp())
+    kinds = ["linear", "tanh", "sigmoid", "relu", "sin", "gaussian"]
+    integers = [net.outputs, net.first, net.source, [kinds.index(kind or "linear") for kind in net.activations]]
+    tables = [np.ascontiguousarray(table, np.int64) for table in integers]
+    by_weight, by_bias = np.zeros(net.links), np.zeros(net.units)
+    state = [np.zeros(net.units * 32) for _ in range(3)]
+    arrays = [*tables, net.weights, net.biases, x, y]
+    calls = []
+    for block in (16, 32):
+        library = folder / f"nets{block}.so"
+        source = Path(__file__).with_name("nets.c")
+        flags = ["-O3", "-march=native", "-ffast-math", f"-DBLOCK={block}", "-shared", "-fPIC"]
+        subprocess.run([compiler, *flags, source, "-o", library, "-lm"], check=True)
+        sweep = ctypes.CDLL(library).sweep
+        sweep.restype = ctypes.c_double
+        given = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
+        room = [ctypes.c_void_p(array.ctypes.data) for array in (*state, by_weight, by_bias)]
+        sizes = [ctypes.c_long(n) for n in (net.units, net.inputs, len(net.outputs))]
+        calls.append(functools.partial(sweep, *sizes, *given, ctypes.c_long(len(x)), *room))
+
+    def call(sweep: Call) -> tuple[float, Floats, Floats]:
+        by_weight[:] = by_bias[:] = 0.0
+        loss = sweep()
+        return loss / len(x), by_weight / len(x), by_bias / len(x)
+
+    # Which block is better depends on the machine: the faster one competes.
+    spent = []
+    for sweep in calls:
+        begin = time.process_time()
+        call(sweep)
+        spent.append(time.process_time() - begin)
+    best = calls[spent.index(min(spent))]
+    kept = arrays, state
+    return Contestant(lambda: (call(best), kept)[0], lambda found: (found[0], net.parameters(found[1], found[2])))
 
 
 def torch_contestant(net: Recipe, w: Any, b: Any, loss: Call) -> Contestant:
@@ -689,6 +741,8 @@ def jax_scan(task: Task) -> Contestant:
 ANY_SHAPE, FULL, RECURRENT = ("dag1k", "dag100k", "deep1000", "neat50"), ("mlp",), ("rnn", "lstm")
 ENGINES = [
     Engine("dagrad", ("autograd",), dagrad, ANY_SHAPE + FULL + RECURRENT),
+    Engine("dagrad, prepared", ("autograd",), dagrad_prepared, ("neat50", "mlp", "rnn", "lstm")),
+    Engine("C by hand, rows of links", ("ctypes",), by_hand_in_c, ANY_SHAPE),
     Engine("scipy by hand, a sparse matrix per level", ("numpy", "scipy"), scipy_levels, ANY_SHAPE),
     Engine("torch, a padded gather per level", ("torch",), torch_gather, ANY_SHAPE),
     Engine("torch, an embedding_bag per level", ("torch",), torch_bags, ANY_SHAPE),

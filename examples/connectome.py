@@ -197,7 +197,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three seeds and three epochs, to see that it runs")
     parser.add_argument("--seeds", type=int, default=10, help="pairs of trainings, at least 2 (default 10)")
-    parser.add_argument("--epochs", type=int, default=10, help="of each training (default 10)")
+    parser.add_argument("--epochs", type=int, default=20, help="of each training (default 20)")
     parser.add_argument("--picture", type=Path, metavar="FOLDER", help="where to write the gradient-flow picture")
     given = parser.parse_args()
     seeds, epochs = (3, 3) if given.quick else (given.seeds, given.epochs)

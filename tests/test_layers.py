@@ -281,7 +281,7 @@ def test_what_is_wrong_is_refused_before_the_net_changes(act, error, message):
     net.neuron("taken_2", sources=["x"], output=True)
     with pytest.raises(error, match=message):
         act(net)
-    assert net.names == ["x", "taken_2"]
+    assert net.names == ("x", "taken_2")
     assert len(net.links) == 1
 
 

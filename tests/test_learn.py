@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from typing import NamedTuple
@@ -98,6 +99,17 @@ def test_class_labels_are_one_hot_rows():
     assert net.sweep(2, "softmax_cross_entropy") == net.sweep([0, 0, 1], "softmax_cross_entropy")
 
 
+def test_class_labels_may_be_a_column_and_of_one_sample_a_scalar():
+    loss = find_loss("softmax_cross_entropy")
+    for y, samples in (([2, 0, 1, 1], 4), ([[2], [0], [1], [1]], 4), (2, 1), ([2], 1), ([[2]], 1)):
+        assert loss.targets(y, samples, 3).argmax(axis=0).tolist() == [2, 0, 1, 1][:samples]
+    for y in ([[2, 0], [1, 1]], [[2, 0, 1, 1]]):
+        with pytest.raises(ValueError, match=r"Y must have shape \(4, 3\).*; class labels have shape \(4,\)"):
+            loss.targets(y, 4, 3)
+    with pytest.raises(ValueError, match=r"Y must have shape \(1, 3\)"):
+        loss.targets([[[2]]], 1, 3)
+
+
 def test_a_users_loss_with_targets_of_its_own_width():
     net = Net.from_edges([("x", "y", 2.0)])
 
@@ -115,6 +127,9 @@ def test_a_users_loss_with_targets_of_its_own_width():
         ("mse", 2, [1.0, 2.0, 3.0], r"Y must have shape \(3, 2\)"),
         ("mse", 1, [[1.0, 2.0]] * 3, r"Y must have shape \(3, 1\)"),
         ("softmax_cross_entropy", 2, [0.0, 1.0, 1.0], "class labels must be integers"),
+        ("softmax_cross_entropy", 2, [[0, 1, 1]], r"got shape \(1, 3\); class labels have shape \(3,\)"),
+        ("softmax_cross_entropy", 2, [[[0]], [[1]], [[1]]], r"shape \(3, 1, 1\); class labels have shape \(3,\)"),
+        ("softmax_cross_entropy", 2, [[0.0], [1.0], [1.0]], "class labels must be integers"),
         ("softmax_cross_entropy", 2, [0, 2, 1], r"Y\[1\] is the class 2, but the net has 2 outputs"),
         ("softmax_cross_entropy", 2, [[0.5, 0.6]] * 3, "add up to 1"),
         ("softmax_cross_entropy", 1, [0, 0, 0], "use binary_cross_entropy"),
@@ -200,6 +215,18 @@ def test_accuracy():
     assert accuracy(np.array([[1.0], [-3]]), [1, 0]) == 1.0
     assert accuracy(np.array([[0.25], [-0.25]]), [1, 0]) == 1.0
     assert accuracy(np.array([[1.0], [-3]]), [-1, -1]) == 0.5
+    assert accuracy(np.array([1.0, 2]), 1) == accuracy(np.array([1.0, 2]), [[0, 1]]) == 1.0
+
+
+def test_accuracy_over_time():
+    phi = np.array([[[1.0, 2, 0], [3, 0, 0]], [[0, 0, 1], [0, 1, 0]]])
+    classes = np.array([[1, 0], [2, 0]])
+    for y in (classes, classes[..., None], np.eye(3)[classes]):
+        assert accuracy(phi, y) == 0.75
+    assert accuracy(phi[..., :1], classes - 1) == 0.25
+    for y in (classes.ravel(), classes[:1], np.eye(3)[:2]):
+        with pytest.raises(ValueError, match=r"of shape \(2, 2, 3\) go with class labels of shape \(2, 2\)"):
+            accuracy(phi, y)
 
 
 class Uphill:
@@ -213,32 +240,40 @@ class Uphill:
 
 
 def watched(monkeypatch, samples=10, **options):
-    """Train a net on y = 100 + x and return the batches (x, y, weights), the history, the net, the weights before."""
-    batches, original = [], Net.loss_and_gradient
+    """Train a net on y = 100 + x and return the batches (x, weights), the history, the net, the weights before."""
+    batches = []
 
-    def watch(self, x, y, loss="mse", *, parameters=None):
-        batches.append((x[:, 0].tolist(), y.tolist(), parameters.copy()))
-        return original(self, x, y, loss, parameters=parameters)
+    def watch(self, x, y, loss, original=Net._batches, **options):
+        on_batch = original(self, x, y, loss, **options)
+
+        def watching(w, rows):
+            value, gradient = on_batch(w, rows)
+            of_these, slopes = self.loss_and_gradient(x[rows], 100 + x[rows, 0], loss, parameters=w)
+            assert value == pytest.approx(of_these, rel=1e-12)
+            np.testing.assert_allclose(gradient, slopes, rtol=1e-12)
+            batches.append((x[rows, 0].tolist(), w.copy()))
+            return value, gradient
+
+        return watching
 
     x = np.arange(float(samples))[:, None]
     net = Net.layered([1, 1], seed=1)
     before = net.parameters
     with monkeypatch.context() as patch:
-        patch.setattr(Net, "loss_and_gradient", watch)
+        patch.setattr(Net, "_batches", watch)
         history = net.fit(x, 100 + x[:, 0], **{"optimiser": Uphill(), "epochs": 2, "batch_size": 4, **options})
     return batches, history, net, before
 
 
 def test_an_epoch_goes_through_all_samples_once_in_an_order_of_its_own(monkeypatch):
     batches, history, net, before = watched(monkeypatch)
-    assert [len(xs) for xs, _, _ in batches] == [4, 4, 2, 4, 4, 2]
-    assert all(ys == [100 + x for x in xs] for xs, ys, _ in batches)
-    first, second = ([x for xs, _, _ in part for x in xs] for part in (batches[:3], batches[3:]))
+    assert [len(xs) for xs, _ in batches] == [4, 4, 2, 4, 4, 2]
+    first, second = ([x for xs, _ in part for x in xs] for part in (batches[:3], batches[3:]))
     assert sorted(first) == sorted(second) == list(range(10))
     assert len({tuple(first), tuple(second), tuple(range(10))}) == 3
     other = watched(monkeypatch, seed=1)[0]
-    assert [xs for xs, _, _ in other] != [xs for xs, _, _ in batches]
-    for step, (_, _, w) in enumerate(batches):  # each gradient is that of the weights of the step before
+    assert [xs for xs, _ in other] != [xs for xs, _ in batches]
+    for step, (_, w) in enumerate(batches):  # each gradient is that of the weights of the step before
         np.testing.assert_allclose(w, before + 1000.0 * step, rtol=1e-15)
     assert history.best_epoch == 0
     np.testing.assert_array_equal(net.parameters, before)
@@ -260,7 +295,7 @@ def test_samples_set_apart_judge_and_do_not_train(monkeypatch):
     batches, history, net, before = watched(
         monkeypatch, validation=0.3, optimiser=SGD(1e-12), metric=lambda outputs, y: float(np.sum(y - 100))
     )
-    trained = {x for xs, _, _ in batches for x in xs}
+    trained = {x for xs, _ in batches for x in xs}
     apart = np.array([x for x in range(10) if x not in trained], float)[:, None]
     assert (len(trained), len(apart)) == (7, 3)
     assert history.metrics == [apart.sum()] * 2
@@ -356,6 +391,92 @@ def test_divergence_says_so_and_keeps_the_best(batch_size):
     assert net.loss_and_gradient(x, y)[0] <= before
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs", "lm"])
+def test_parameters_that_are_not_finite_are_named_before_the_training(optimiser):
+    net = Net.from_edges([("x", "h", 0.5), ("h", "y", 0.5)])
+    for i, name in ((1, "w y <- h"), (2, "b h")):
+        w = np.full(4, 0.5)
+        w[i] = math.nan
+        net.parameters = w
+        with pytest.raises(ValueError, match=f"the parameter '{name}' is nan before the training; set net.parameters"):
+            net.fit([[1.0]], [1.0], optimiser=optimiser)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs", "lm"])
+def test_a_loss_that_is_not_finite_from_the_start_is_not_blamed_on_the_rate(optimiser):
+    net = Net.from_edges([("x", "h", 800.0), ("h", "y", 1.0)], activations={"h": "exp"})
+    history = net.fit([[1.0], [0.0]], [1.0, 1.0], optimiser=optimiser)
+    assert (history.stopped, history.epochs) == ("diverged", 0)
+    assert history.message.startswith("the loss is inf before the first step; the net has the weights of epoch 0")
+    assert history.message.endswith(". No rate helps: scale the data or change the init")
+
+
+def test_a_slope_that_is_not_finite_from_the_start_is_named():
+    def steep(phi, y):
+        return ops.sqrt(ops.abs(phi[0]))  # 0 at 0, with a slope of inf
+
+    net = Net.from_edges([("x", "y", 0.0)], activations="linear")
+    history = net.fit([[1.0]], [1.0], loss=steep)
+    assert history.stopped == "diverged"
+    assert re.match(r"the slope of the loss by the parameter 'w y <- x' is (nan|inf) before", history.message)
+
+
+@pytest.mark.parametrize("option", ["structure", "activation", "freeze", "cycle", "interrupt", "own error"])
+def test_a_callback_that_changes_the_net_ends_it_and_loses_no_weights(option):
+    net, twin, histories = small(), small(), []
+
+    def change(epoch, history):
+        histories.append(history)
+        if epoch < 3:
+            return
+        if option == "activation":
+            net["h1"].activation = "relu"
+        elif option == "freeze":
+            net.freeze("y1")
+        elif option == "cycle":
+            net.link("y1", "h1", 0.5)
+        else:
+            net.link("x1", "y1", 0.5)
+        if option == "interrupt":
+            raise KeyboardInterrupt
+        if option == "own error":
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError if option == "own error" else RuntimeError) as caught:
+        net.fit(*data(40), epochs=9, callback=change)
+    twin.fit(*data(40), epochs=3)
+    assert len(histories) == 3
+    if option == "own error":
+        assert str(caught.value) == "mine"
+    else:
+        assert re.search("was changed during its training, in epoch 3", str(caught.value))
+        assert caught.value.__context__ is None or option == "interrupt"
+    np.testing.assert_array_equal(histories[0].state.best, twin.parameters)
+
+
+def test_a_callback_that_sets_weights_sets_nothing():
+    net, twin = small(), small()
+
+    def set_weights(epoch, history):
+        net.parameters = np.zeros(len(net.parameters))
+
+    assert net.fit(*data(40), epochs=5, callback=set_weights) == twin.fit(*data(40), epochs=5)
+    np.testing.assert_array_equal(net.parameters, twin.parameters)
+
+
+def test_a_net_without_outputs_is_refused_before_anything_else():
+    net = Net()
+    net.input("x")
+    net.neuron("h", sources=["x"])
+    with pytest.raises(ValueError, match=r"the net has no outputs; declare them with net.output\(name\)"):
+        net.fit("no data", None, loss="no loss", optimiser="none")
+
+
+def test_a_schedule_that_returns_nonsense_is_named():
+    with pytest.raises(ValueError, match=r"the schedule .*<lambda> returned nan at step 3"):
+        small().fit(*data(40), rate=lambda step: math.nan if step == 3 else 0.1)
+
+
 def test_an_error_in_a_callback_leaves_the_best_weights():
     def fail(epoch, history):
         raise RuntimeError("mine")
@@ -419,6 +540,7 @@ def test_a_history_in_a_line():
         ({"lengths": [3] * 10}, "lengths goes with sequences"),
         ({"at": "last", "truncate": 3}, "at, truncate goes with sequences"),
         ({"optimiser": "lbfgs", "batch_size": 5}, "LBFGS works on all samples at once: leave out batch_size=5"),
+        ({"optimiser": "rprop", "batch_size": 5}, "Rprop works on all samples at once: leave out batch_size=5"),
         ({"optimiser": "lm", "clip": 1.0}, "LevenbergMarquardt needs gradients as they are: leave out clip"),
         ({"optimiser": "lbfgs", "clip_value": 1.0}, "leave out clip"),
         ({"optimiser": "lbfgs", "dropout": 0.5}, "LBFGS needs the same function in every iteration"),
@@ -442,9 +564,21 @@ def test_an_optimisers_class_is_not_an_optimiser():
         small().fit(*data(10), optimiser=Adam)
 
 
-def test_what_is_no_training_is_not_resumed():
+def test_an_optimiser_for_all_samples_takes_a_batch_of_all():
+    net, twin = small(), small()
+    assert net.fit(*data(10), optimiser="rprop", batch_size=10, epochs=3) == twin.fit(
+        *data(10), optimiser="rprop", epochs=3
+    )
+
+
+def test_what_is_no_training_is_not_resumed(tmp_path):
     with pytest.raises(TypeError, match="resume is a Training"):
         small().fit(*data(10), resume=3)
+    nope = tmp_path / "nope.json"
+    message = r"no training to resume from; fit\(..., checkpoint='.*nope.json'\)"
+    with pytest.raises(FileNotFoundError, match=message) as caught:
+        small().fit(*data(10), resume=nope)
+    assert caught.value.filename == str(nope)
 
 
 # Solvers. ---------------------------------------------------------------------------------------------------
@@ -701,12 +835,17 @@ def test_a_factor_on_the_rate_is_another_rate(optimiser):
 def test_links_are_dropped_batch_by_batch(monkeypatch):
     seen = []
 
-    def watch(self, x, y, loss="mse", *, parameters=None, original=Net.loss_and_gradient):
-        value, gradient = original(self, x, y, loss, parameters=parameters)
-        seen.append((parameters.copy(), gradient))
-        return value, gradient
+    def watch(self, x, y, loss, original=Net._batches, **options):
+        on_batch = original(self, x, y, loss, **options)
 
-    monkeypatch.setattr(Net, "loss_and_gradient", watch)
+        def watching(w, rows):
+            value, gradient = on_batch(w, rows)
+            seen.append((w.copy(), gradient))
+            return value, gradient
+
+        return watching
+
+    monkeypatch.setattr(Net, "_batches", watch)
     net = Net.layered([2, 40, 1], seed=0)
     net.biases[2:] = 0.5
     w, links = net.parameters, len(net.weights)
@@ -932,6 +1071,67 @@ def test_a_training_goes_on_with_the_same_options(options, what):
         small().fit(x, y + 1e-9, epochs=5, resume=state)
 
 
+def cyclic(change=lambda net: None, **link):
+    """A net in which one thing may be otherwise while names, links and the number of parameters stay."""
+    net = Net(seed=0)
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 0.5}, bias=0.5)
+    net.neuron("g", "sigmoid", {"x": 0.5}, bias=0.25)
+    net.neuron("y", "linear", {"g": 0.5}, bias=0.25, output=True)
+    net.link("h", "y", 0.3, **{"delay": 1, "gate": "g", "share": "s", **link})
+    net.link("x", "y", 0.3, delay=1, share="s")
+    net.link("x", "y", 0.7, delay=1, trainable=False)
+    net.learn_initial("h")
+    change(net)
+    return net
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: cyclic(delay=2),
+        lambda: cyclic(gate=None),
+        lambda: cyclic(gate="h"),
+        lambda: cyclic(lambda net: (net.link("h", "h", 0.1, delay=1), net.unlink("h", "h"), net.unlink("x", "h"))),
+        lambda: cyclic(lambda net: setattr(net["h"], "aggregation", "max")),
+        lambda: cyclic(lambda net: setattr(net["h"], "response", 2.0)),
+        lambda: cyclic(lambda net: (net.learn_initial("h", learned=False), net.learn_initial("g"))),
+        lambda: cyclic(lambda net: setattr(net.links[-1], "weight", 0.8)),
+        lambda: cyclic(lambda net: setattr(net["g"], "initial", 0.5)),
+        lambda: cyclic(lambda net: [setattr(link, "trainable", not link.trainable) for link in net.links[-1:]]),
+    ],
+)
+def test_a_training_goes_on_with_the_same_net(other):
+    x, y = np.linspace(-1, 1, 12).reshape(2, 6, 1), np.ones((2, 6, 1))
+    state = cyclic().fit(x, y, epochs=2).state
+    with pytest.raises(ValueError, match="another net"):
+        other().fit(x, y, epochs=4, resume=state)
+    net, whole = cyclic(), cyclic()
+    net.parameters = np.full(len(net.parameters), 9.0)  # parameters may be others: they are those of the training
+    net.fit(x, y, epochs=4, resume=state)
+    whole.fit(x, y, epochs=4)
+    np.testing.assert_array_equal(net.parameters, whole.parameters)
+
+
+def test_sharing_is_part_of_the_net_that_goes_on():
+    """Of three links two share a weight: which two shows in no number of weights or links."""
+
+    def shared(first, second):
+        names = ["s" if i in (first, second) else None for i in range(3)]
+        net = Net(seed=0)
+        net.input("x")
+        net.neuron("y", "linear", output=True)
+        for delay, name in enumerate(names):
+            net.link("x", "y", 0.5, delay=delay, share=name)
+        return net
+
+    x, y = np.linspace(-1, 1, 12).reshape(2, 6, 1), np.ones((2, 6, 1))
+    state = shared(0, 1).fit(x, y, epochs=2).state
+    shared(0, 1).fit(x, y, epochs=4, resume=state)
+    with pytest.raises(ValueError, match="another net: 2 units, 3 links, 3 parameters, digest"):
+        shared(0, 2).fit(x, y, epochs=4, resume=state)
+
+
 def test_a_state_that_no_file_can_hold_is_refused(tmp_path):
     class Odd(Uphill):
         def init(self, w):
@@ -949,83 +1149,115 @@ def test_a_state_that_no_file_can_hold_is_refused(tmp_path):
 # Sequences. -------------------------------------------------------------------------------------------------
 
 
-class Recurrent(Net):
-    """A stand-in for a net with delays: the mean of the first `lengths` steps of a sequence is its sample."""
-
-    max_delay = 1
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.calls = []
-
-    def objective(self, loss="mse", **options):
-        inner = super().objective(loss)
-
-        def objective(w, rows):
-            x, y, *more = rows
-            lengths = more[0] if more else np.full(len(x), x.shape[1])
-            self.calls.append((options, x[:, 0, 0].tolist(), np.ravel(y).tolist(), lengths.tolist()))
-            return inner(w, (np.stack([s[:n].mean(axis=0) for s, n in zip(x, lengths, strict=True)]), y))
-
-        return objective
-
-    def predict(self, x, *, parameters=None, **options):
-        if np.ndim(x) == 3:
-            self.calls.append((options, "predict"))
-            x = x.mean(axis=1)
-        return super().predict(x, parameters=parameters)
-
-
 def recurrent():
-    net = Recurrent()
+    net = Net()
     net.input("x")
-    net.neuron("y", activation="linear", sources={"x": 0.1}, output=True)
+    net.neuron("y", activation="linear", sources={"x": 0.1}, bias=0.2, output=True)
+    net.link("y", "y", 0.5, delay=1)
     return net
 
 
 def test_sequences_go_in_batches_with_their_targets_and_lengths():
-    first = np.arange(10.0)
-    x = first[:, None, None] + np.zeros((10, 4, 1))
-    lengths = np.arange(10) % 4 + 1
+    """SGD by hand, on the samples in the order of the generator."""
+    x = np.random.default_rng(1).normal(size=(10, 4, 1))
+    y, lengths = np.arange(10.0) / 10, np.arange(10) % 4 + 1
     net = recurrent()
-    options = {"at": "last", "truncate": 3}
-    history = net.fit(x, 2 * first, lengths=lengths, batch_size=4, epochs=2, validation=0.2, **options)
-    assert history.epochs == len(history.validation_loss) == 2
-    batches = [xs for _, xs, _, _ in net.calls]
-    # the start is judged; each epoch has two batches, then the losses of the training and of the validation data
-    assert [len(xs) for xs in batches] == [2, 4, 4, 8, 2, 4, 4, 8, 2]
-    assert sorted(batches[1] + batches[2]) == sorted(batches[3])
-    assert sorted(batches[3] + batches[4]) == first.tolist()
-    for given_options, xs, ys, ns in net.calls:
-        assert given_options == options
-        assert ys == [2 * x for x in xs]
-        assert ns == [int(x) % 4 + 1 for x in xs]
+    options = {"at": "last", "truncate": 2}
+    history = net.fit(
+        x, y, lengths=lengths, batch_size=4, epochs=2, validation=0.2, optimiser=SGD(0.1), seed=5, **options
+    )
+    rng = np.random.default_rng(5)
+    order = rng.permutation(10)
+    kept, apart = order[2:], order[:2]
+    net, losses, validation_losses = recurrent(), [], []
+    objective, w = net.objective(**options), net.parameters
+    for _ in range(2):
+        order = kept[rng.permutation(8)]
+        for rows in (order[:4], order[4:]):
+            w = w - 0.1 * objective(w, (x[rows], y[rows], lengths[rows]))[1]
+        for rows, found in ((kept, losses), (apart, validation_losses)):
+            found.append(objective(w, (x[rows], y[rows], lengths[rows]))[0])
+    np.testing.assert_allclose(history.state.parameters, w, rtol=1e-12)
+    assert history.loss == pytest.approx(losses, rel=1e-12)
+    assert history.validation_loss == pytest.approx(validation_losses, rel=1e-12)
 
 
-def test_nothing_is_passed_on_that_was_not_given():
-    x = np.arange(12.0).reshape(3, 4, 1)
-    net = recurrent()
-    history = net.fit(x, [1.0, 2.0, 3.0], epochs=2, metric=lambda outputs, y: float(len(outputs)))
-    assert history.metrics == [3.0, 3.0]
-    assert {str(call[0]) for call in net.calls} == {"{}"}
-    net = recurrent()
-    net.fit(x, [1.0, 2.0, 3.0], lengths=[1, 2, 3], at="last", epochs=1, metric=lambda outputs, y: 0.0)
-    (options,) = [call[0] for call in net.calls if call[1] == "predict"]
-    assert options["at"] == "last"
-    assert options["lengths"].tolist() == [1, 2, 3]
-    net = recurrent()
-    net.fit(x[0], [1.0], epochs=1)  # one sequence
-    assert {tuple(xs) for _, xs, _, _ in net.calls} == {(0.0,)}
+def sign_net():
+    """Logits (-x, x) of the present step, beside a delayed link that does nothing yet."""
+    net = Net()
+    net.input("x")
+    net.neuron("no", activation="linear", sources={"x": -1.0}, output=True)
+    net.neuron("yes", activation="linear", sources={"x": 1.0}, output=True)
+    net.link("x", "no", 0.0, delay=1)
+    return net
+
+
+@pytest.mark.parametrize("shaped", [lambda y: y, lambda y: y[..., None], lambda y: np.eye(2)[y]])
+@pytest.mark.parametrize("lengths", [None, [3, 1, 4, 2, 4]])
+@pytest.mark.parametrize("share", [None, 0.4])
+def test_accuracy_counts_the_steps_that_the_loss_sees(shaped, lengths, share):
+    x = np.random.default_rng(2).normal(size=(5, 4, 1))
+    y = (x[..., 0] > 0).astype(int)
+    if lengths:
+        for i, n in enumerate(lengths):
+            x[i, n:], y[i, n:] = math.nan, 1 - y[i, n:]
+    options = {"loss": "softmax_cross_entropy", "metric": "accuracy", "optimiser": SGD(1e-9), "epochs": 2}
+    history = sign_net().fit(x, shaped(y), lengths=lengths, validation=share, **options)
+    assert history.metrics == [1.0, 1.0]
+    history = sign_net().fit(x, shaped(1 - y), lengths=lengths, validation=share, **options)
+    assert history.metrics == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("at", [None, "last"])
+def test_a_metric_of_the_last_step_is_given_the_last_step(at):
+    x, lengths, seen = np.random.default_rng(2).normal(size=(5, 4, 1)), np.array([3, 1, 4, 2, 4]), []
+    net = sign_net()
+    outputs, options = net.predict(x), {"optimiser": SGD(1e-12), "epochs": 1, "at": at}
+    for y in (np.eye(2)[[0, 1, 1, 0, 1]], np.array([0, 1, 1, 0, 1])):
+        loss = "softmax_cross_entropy"
+        net.fit(x, y, loss=loss, metric=lambda *given: float(seen.append(given) or 0.0), **options)
+        net.fit(x, y, loss=loss, lengths=lengths, metric=lambda *given: float(seen.append(given) or 0.0), **options)
+        (all_steps, first), (some_steps, second) = seen[-2:]
+        np.testing.assert_allclose(all_steps, outputs[:, -1], atol=1e-9)
+        np.testing.assert_allclose(some_steps, outputs[np.arange(5), lengths - 1], atol=1e-9)
+        np.testing.assert_array_equal(first, y)
+        np.testing.assert_array_equal(second, y)
+
+
+def test_a_metric_of_all_steps_is_given_those_that_count_sequence_after_sequence():
+    x, lengths, seen = np.random.default_rng(2).normal(size=(3, 4, 1)), np.array([3, 1, 4]), []
+    net, y = sign_net(), np.arange(24.0).reshape(3, 4, 2)
+    outputs = net.predict(x)
+    options = {"optimiser": SGD(1e-12), "epochs": 1, "metric": lambda *given: float(seen.append(given) or 0.0)}
+    net.fit(x, y, lengths=lengths, **options)
+    sign_net().fit(x[:1], np.zeros((1, 4, 2)), validation=(x, y, lengths), **options)
+    for found, targets in seen:
+        np.testing.assert_allclose(found, np.concatenate([outputs[0, :3], outputs[1, :1], outputs[2]]), atol=1e-9)
+        np.testing.assert_array_equal(targets, np.concatenate([y[0, :3], y[1, :1], y[2]]))
+    assert len(seen) == 2
+    net.fit(x[0], y[0], **options)  # one sequence
+    assert [given.shape for given in seen[-1]] == [(4, 2), (4, 2)]
+
+
+def test_a_training_goes_on_whether_the_steps_are_named_or_read_off():
+    x, y = np.random.default_rng(3).normal(size=(5, 4, 1)), np.arange(5.0)
+    state = recurrent().fit(x, y, epochs=2).state
+    assert recurrent().fit(x, y, at="last", epochs=4, resume=state) == recurrent().fit(x, y, epochs=4)
 
 
 def test_sequences_that_do_not_fit_are_refused():
-    x = np.zeros((3, 4, 1))
+    x, ones = np.zeros((3, 4, 1)), np.ones((3, 4, 1))
     for arguments, options, message in [
-        ((x, [1.0, 2.0]), {}, "Y must have an entry for each of the 3 sequences"),
-        ((x, [1.0, 2.0, 3.0]), {"lengths": [1, 2]}, "lengths must have an entry for each of the 3"),
-        ((x[:0], []), {}, "X must have an entry"),
-        ((x, [1.0, 2.0, 3.0]), {"validation": (x, [1.0])}, "validation: Y must have an entry"),
+        ((x, [1.0, 2.0]), {}, r"Y has a row per step and sequence.* got shape \(2,\)"),
+        ((x, [1.0, 2.0, 3.0]), {"lengths": [1, 2]}, r"lengths has a whole number per sequence, of shape \(3,\)"),
+        ((x[:0], []), {}, "X has no samples"),
+        ((x, [1.0, 2.0, 3.0]), {"validation": (x, [1.0])}, "validation: Y has a row per step"),
+        ((x, [1.0, 2.0, 3.0]), {"validation": (x, ones)}, 'validation: Y has a row per step.* with at="last"'),
+        ((ones * math.nan, ones), {"validation": (x, ones)}, r"X\[0, 0, 0\] .* is nan"),
+        ((x, ones * math.nan), {"validation": (x, ones)}, r"Y\[0, 0\] .* is \[?nan"),
         ((x, [1.0, 2.0, 3.0]), {"optimiser": "lm"}, "does not go back in time"),
     ]:
+        net = recurrent()
         with pytest.raises(ValueError, match=message):
-            recurrent().fit(*arguments, epochs=1, **options)
+            net.fit(*arguments, epochs=1, **options)
+        np.testing.assert_array_equal(net.parameters, recurrent().parameters)

@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import math
+import operator
 import pickle
 import time
 from fractions import Fraction
@@ -741,7 +742,7 @@ def test_edges_by_position_and_by_name_make_one_net():
     edges = [(0, 2), (1, 2), (2, 3), (0, 3)]
     by_name = Net.from_edges(edges, inputs=[0, 1], seed=1)
     by_place = Net.from_edges(np.array(edges), seed=1)
-    assert by_name.names == by_place.names == ["0", "1", "2", "3"]
+    assert by_name.names == by_place.names == ("0", "1", "2", "3")
     np.testing.assert_array_equal(by_name.weights, by_place.weights)
     assert by_place.outputs.tolist() == [3]
 
@@ -905,6 +906,10 @@ def two():
     return Net.from_edges([("x1", "y"), ("x2", "y")], inputs=["x1", "x2"])
 
 
+def masked(data, mask):
+    return np.ma.array(data, mask=mask)
+
+
 def ready():
     net = two()
     net.forward(np.ones((3, 2)))
@@ -967,6 +972,30 @@ def ready():
         (lambda: ready().sweep([1.0, 2.0, 3.0], "msee"), "unknown loss 'msee'; did you mean 'mse'"),
         (lambda: two().to_values(np.ones((3, 2))), "one sample"),
         (lambda: Net().forward([]), "no outputs"),
+        (lambda: two().link("x1", "y", 10**400), "weight of 'x1' -> 'y': expected a finite number, got 1000"),
+        (lambda: two().link("x1", "y", delay=2**40), r"delay of 'x1' -> 'y' is 1099511627776; .* at most 16777216"),
+        (lambda: two().link("x1", "y", delay=-1), "delay of 'x1' -> 'y' is a whole number of at least 0, got -1"),
+        (lambda: two().link("x1", "y", delay=0.5), "delay of 'x1' -> 'y' is a whole number of at least 0, got 0.5"),
+        (lambda: Net.from_edges([("a", "b")], delays=[2**24 + 1]), r"delays\[0\] is 16777217; a delay is at most"),
+        (lambda: two().neuron("z", initial=math.nan), "initial of 'z': expected a finite number, got nan"),
+        (lambda: two().neuron("z", response=math.inf), "response of 'z': expected a finite number, got inf"),
+        (lambda: two().neuron("z", aggregation=np.array(["sum", "max"])), "unknown aggregation"),
+        (lambda: two().weight("x1", "y", which=-1), "which is a whole number of at least 0, got -1"),
+        (lambda: two().weight("x1", "y", which="last"), "which is a whole number of at least 0, got 'last'"),
+        (lambda: Net.random(2, 3, 1, depth=2.5), "depth is a whole number of at least 0, got 2.5"),
+        (lambda: two().forward(masked([1.0, 2.0], [0, 1])), r"X\[1\] is masked; fill or drop"),
+        (lambda: two().predict([masked([1.0, 2.0], [0, 0]), masked([1.0, 2.0], [1, 0])]), r"X\[1\]\[0\] is masked"),
+        (lambda: two().loss_and_gradient(np.ones((2, 2)), masked([1.0, 2.0], [0, 1])), r"Y\[1\] is masked"),
+        (
+            lambda: two().loss_and_gradient(np.ones((2, 2)), masked([1, 0], [0, 1]), "softmax_cross_entropy"),
+            r"Y\[1\] is masked",
+        ),
+        (lambda: setattr(two(), "weights", masked([1.0, 2.0], [1, 0])), r"weights\[0\] is masked"),
+        (lambda: setattr(two(), "parameters", masked([1.0, 2.0, 3.0], [0, 0, 1])), r"parameters\[2\] is masked"),
+        (lambda: Net.from_edges([("a", "b")], weights=masked([1.0], [1])), r"weights\[0\] is masked"),
+        (lambda: Net.from_edges(masked([[0, 1]], [[0, 1]])), r"edges\[0, 1\] is masked"),
+        (lambda: Net.from_edges([("a", "b")], delays=masked([1], [1])), r"delays\[0\] is masked"),
+        (lambda: Net.from_edges([("a", "b")], trainable=masked([True], [1])), r"trainable\[0\] is masked"),
         (lambda: two()["y1"], "no neuron named 'y1'"),
     ],
 )
@@ -985,11 +1014,88 @@ def test_bad_input_is_refused_by_name(act, message):
         (lambda: two().neuron("z", sources="x1"), r"write \['x1'\]"),
         (lambda: two().link("x1", "y", "1"), "expected a number, got '1'"),
         (lambda: ready().sweep([1.0, 2, 3], 5), "a loss is a name"),
+        (lambda: two().neuron("z", trainable="no"), "trainable of 'z': expected True or False, got 'no'"),
+        (lambda: two().neuron("z", output="no"), "output of 'z': expected True or False, got 'no'"),
+        (lambda: two().neuron("z", initial=True), "initial of 'z': expected a number, got True"),
+        (lambda: two().neuron(True), "name is a text"),
+        (lambda: two().link("x1", "y", trainable=0), "trainable of 'x1' -> 'y': expected True or False, got 0"),
+        (lambda: two().link("x1", "y", gate=1.5), "name is a text"),
+        (lambda: two().link("x1", "y", share=""), "share is the name of a weight"),
+        (lambda: setattr(two().links[0], "trainable", "no"), "trainable of 'x1' -> 'y': expected True or False"),
+        (lambda: two().learn_initial("y", learned="no"), "learned: expected True or False, got 'no'"),
+        (lambda: Net.layered([1, 1], skip="no"), "skip: expected True or False, got 'no'"),
+        (lambda: setattr(two(), "parameters", np.ones(3, complex)), "parameters must hold real numbers"),
+        (lambda: two().loss_and_gradient([1, 2], [3], parameters=[1j, 2, 3]), "parameters must hold real numbers"),
+        (lambda: two().objective()(np.ones(3, complex), ([1, 2], [3])), "parameters must hold real numbers"),
+        (lambda: operator.setitem(two().names, 0, "z"), "does not support item assignment"),
+        (lambda: operator.setitem(two().activations, 2, None), "does not support item assignment"),
     ],
 )
 def test_bad_types_are_refused(act, message):
     with pytest.raises(TypeError, match=message):
         act()
+
+
+def test_flags_of_numpy_and_arrays_without_anything_masked_are_taken():
+    net = two()
+    net.neuron("z", trainable=np.False_)
+    net.link("x1", "y", 1.0, trainable=np.bool_(1), delay=np.int8(3))
+    assert net.parameter_names() == ["w y <- x1", "w y <- x2", "w y <- x1 (t-3)", "b y"]
+    plain = two()
+    np.testing.assert_array_equal(plain.predict(masked([1.0, 2.0], [0, 0])), plain.predict([1.0, 2.0]))
+
+
+def test_a_delay_may_be_as_long_as_a_delay_is():
+    net = two()
+    net.link("y", "y", delay=net_module.MAX_DELAY)
+    assert net.max_delay == 2**24
+
+
+def test_what_it_is_made_of_is_shown_and_follows_every_change():
+    net = two()
+    assert (net.names, net.names is net.names) == (("x1", "x2", "y"), True)
+    net.neuron("z", "relu", ["x1"])
+    assert net.names == ("x1", "x2", "y", "z")
+    assert [sigma and sigma.name for sigma in net.activations] == [None, None, "linear", "relu"]
+    net["z"].activation = "sin"
+    assert net.activations[3].name == "sin"
+    net.remove("x2")
+    assert (net.names, len(net.activations)) == (("x1", "y", "z"), 3)
+
+
+def test_an_int_is_a_position_where_a_net_is_read_and_a_name_where_it_is_built():
+    net = Net()
+    net.input(-1)
+    net.neuron(0, sources={-1: 0.5})
+    net.neuron(7, sources={0: 2.0}, output=True)
+    assert net.names == ("-1", "0", "7")
+    assert (net["0"], net["-1"], net["7"]) == (net[1], net[0], net[-1])
+    assert net.weight(-1, 0) == net.weight("-1", "0") == 0.5
+    for key in (*range(-5, 9), "-1", "0", "7", "1", "", net["7"], two()["y"], np.int64(2), np.int64(3)):
+        try:
+            net[key]
+        except (LookupError, TypeError):
+            assert key not in net, key
+        else:
+            assert key in net, key
+    assert 1.5 not in net
+    assert None not in net
+    assert all(neuron in net for neuron in net)
+
+
+def test_names_of_parameters_tell_all_links_apart():
+    net = two()
+    net.link("x1", "y", delay=2, gate="x2")
+    net.link("x1", "y", share="w")
+    net.link("x1", "y", gate="x2", trainable=False)
+    net.link("x1", "y")
+    net.link("x1", "y")
+    net.link("x2", "y", share="w")
+    net.learn_initial("x2")
+    assert net.parameter_names() == [
+        *("w y <- x1", "w y <- x2", "w y <- x1 (t-2) * x2", "share w", "w y <- x1 #2", "w y <- x1 #3"),
+        *("b y", "initial x2"),
+    ]
 
 
 def test_links_to_neurons_never_made_are_refused_when_needed():
@@ -1064,7 +1170,7 @@ def test_a_refused_neuron_leaves_the_net_as_it_was():
     ):
         with pytest.raises((TypeError, ValueError)):
             refused()
-        assert net.names == ["x"]
+        assert net.names == ("x",)
     net.neuron("h", sources={"x": 2.0}, activation="linear")
     assert net.predict([3.0]).tolist() == [6.0]
 

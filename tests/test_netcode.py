@@ -78,6 +78,23 @@ def test_nets_of_sparse_neurons_and_layers(seed, samples):
 
 
 @PROPERTY
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 40]), st.booleans(), st.sampled_from([None, 3]))
+def test_the_loss_at_the_last_step_that_counts(seed, samples, again, truncate):
+    """Most stretches and windows then see no loss."""
+    rng = np.random.default_rng(seed)
+    net = mixed(rng, delays=2)
+    if not net.max_delay:
+        return
+    steps = int(rng.integers(1, 30))
+    x, y = data(rng, net, samples, steps)
+    options = {"at": "last", "lengths": rng.integers(1, steps + 1, samples), "truncate": truncate}
+    with pytest.MonkeyPatch.context() as patch:
+        if again:
+            patch.setattr(netcode, "MOST_ROOM", 1)
+        agree(net.loss_and_gradient(x, y[:, 0], **options), swept(net, x, y[:, 0], **options))
+
+
+@PROPERTY
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 40]), st.booleans())
 def test_layers_over_time(seed, samples, again):
     """Again: with so little memory that states are computed again."""
@@ -567,11 +584,15 @@ def test_batches_are_rows_of_checked_data():
         call = net._batches(x, y, "mse", **options)
         for rows in (np.array([3]), np.array([7, 1, 11, 0])):
             own = {**options, "lengths": lengths[rows]} if "lengths" in options else options
-            agree(call(net.parameters, rows), net.loss_and_gradient(x[rows], y[rows], **own))
-    call = net._batches(x, y[:, 0], "mse", at="last", lengths=lengths)
-    rows = np.array([5, 2])
-    expected = net.loss_and_gradient(x[rows], y[rows, 0], at="last", lengths=lengths[rows])
-    agree(call(net.parameters, rows), expected)
+            for _ in range(3):  # the first time as any call, then by one that is kept
+                agree(call(net.parameters, rows), net.loss_and_gradient(x[rows], y[rows], **own))
+                rows = (rows + 5) % 12
+                own = {**own, "lengths": lengths[rows]} if "lengths" in own else own
+    for counted in (lengths, None):
+        call = net._batches(x, y[:, 0], "mse", at="last", lengths=counted)
+        for rows in (np.array([5, 2]), np.array([0, 7]), np.array([3, 1])):
+            own = {} if counted is None else {"lengths": counted[rows]}
+            agree(call(net.parameters, rows), net.loss_and_gradient(x[rows], y[rows, 0], at="last", **own))
 
 
 def test_freezing_keeps_the_tables():

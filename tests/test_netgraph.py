@@ -106,13 +106,27 @@ def test_what_reaches_the_loss_also_does_so_later_and_through_gates():
         ([("x", "a"), ("a", "b"), ("b", "a")], "(a -> b -> a|b -> a -> b)"),
         ([("x", "y"), ("y", "y")], "y -> y"),
         ([("x", "g"), ("g", "y"), ("x", "g", 1, "y")], "(g -> y -> g|y -> g -> y)"),
-        ([("x", "y", 0, "y")], "y -> y"),
-        ([("y", "y", 1, "y")], "y -> y"),
     ],
 )
 def test_a_cycle_within_a_step_is_named(links, walk):
     with pytest.raises(ValueError, match=rf"the links form a cycle: {walk}; .*net\.link\(\.\.\., delay=1\)"):
         graph(links)
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_of_a_cycle_that_gates_close_it_says_so_and_advises_no_useless_delay(delay):
+    with pytest.raises(ValueError, match=r"cycle: y -> y; the step 'y' -> 'y' is a gate: gates act in the") as seen:
+        graph([("y", "y", 1, "y")] if delay else [("x", "y", 0, "y")])
+    assert "net.link(" not in str(seen.value)
+    with pytest.raises(ValueError, match=r"cycle: (a -> b -> a|b -> a -> b); the step '[ab]' -> '[ab]' is a") as seen:
+        graph([("x", "a", delay, "b"), ("x", "b", delay, "a"), ("a", "y")])
+    assert "net.link(" not in str(seen.value)
+    with pytest.raises(ValueError, match=r"the step 'b' -> 'a' is a gate.* that are no gates give one a delay") as seen:
+        graph([("a", "b"), ("x", "a", delay, "b"), ("a", "y")])
+    assert "net.link(..., delay=1)" in str(seen.value)
+    # Where a link leads the same way as the gate, the link is named.
+    with pytest.raises(ValueError, match="cycle: y -> y; within one time step"):
+        graph([("x", "y", 0, "y"), ("y", "y")])
 
 
 @PROPERTY

@@ -197,6 +197,35 @@ def test_schedules_at_single_steps(schedule, expected):
         assert schedule(step) == pytest.approx(factor, rel=1e-12, abs=1e-15)
 
 
+def odd(step):
+    return np.array([0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (lambda step: math.nan, r"the schedule .*<lambda> returned nan at step 0; a rate is a number of at least 0"),
+        (lambda step: math.inf, "returned inf at step 0"),
+        (lambda step: 0.1 - step, "returned -0.9 at step 1"),
+        (odd, r"the schedule odd returned array\(\[0.1, 0.2\]\) at step 0"),
+        (lambda step: None, "returned None at step 0"),
+    ],
+)
+@pytest.mark.parametrize("make", [SGD, RMSprop, Adam, AdamW])
+def test_a_schedule_that_returns_no_rate_is_named_with_the_step(make, rate, message):
+    optimiser, w = make(rate), np.array([1.0, -2.0])
+    _, second = make(0.1).step(w, w, optimiser.init(w))
+    state = second if "step 1" in message else optimiser.init(w)
+    with pytest.raises(ValueError, match=message):
+        optimiser.step(w, w, state)
+
+
+def test_a_schedule_may_start_at_0_and_return_any_real_number():
+    for rate in (lambda step: 0, lambda step: np.float32(0.5), lambda step: np.float64(0.5)):
+        optimiser, w = SGD(rate), np.array([1.0])
+        assert optimiser.step(w, w, optimiser.init(w))[0] == [1.0 - float(rate(0))]
+
+
 @PROPERTY
 @given(
     st.sampled_from([StepDecay(3), Exponential(0.97), Cosine(40, 0.1), Warmup(30), OneCycle(50, 0.4)]),

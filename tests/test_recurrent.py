@@ -527,6 +527,114 @@ def test_weights_drawn_for_links_that_share_are_one():
     assert net.weights[0] != 0.0
 
 
+def test_what_is_given_for_a_shared_weight_counts_wherever_it_is_given():
+    net = Net(seed=3)
+    net.input("x")
+    for name in "abcd":
+        net.neuron(name)
+    net.link("x", "a", share="w")
+    with pytest.raises(ValueError, match=r"'w', which is trainable; give trainable=True"):
+        net.link("x", "b", share="w", trainable=False)
+    net.link("x", "b", 5.0, share="w")
+    with pytest.raises(ValueError, match=r"'w', which is 5\.0, but is given 0\.7"):
+        net.link("x", "c", 0.7, share="w")
+    net.link("x", "c", share="w")
+    assert net.weights.tolist() == [5.0, 5.0, 5.0]
+    net.links[2].weight = 7.0
+    net.link("x", "d", share="w")
+    assert net.weights.tolist() == [7.0] * 4
+    net.unlink("x", "a")
+    net.link("x", "a", 1.5, share="v")
+    net.link("x", "a", share="w")
+    net.unlink("x", "a", which=0)
+    net.link("x", "b", share="v")  # nothing shares it any more
+    assert net.weights[:4].tolist() == [7.0] * 4
+    assert net.weights[4] not in (7.0, 1.5)
+
+
+def test_many_links_with_one_share_or_many_shares_are_made_in_a_moment(monkeypatch):
+    net = Net()
+    net.input("x")
+    net.neuron("h", output=True)
+    looks = [0]
+
+    class Counted(list):
+        def __iter__(self):
+            looks[0] += len(self)
+            return super().__iter__()
+
+    monkeypatch.setattr(net, "_new_links", Counted())
+    for k in range(400):
+        net.link("x", "h", 0.5 if k == 0 else None, share="w")
+        net.link("x", "h", share=f"w{k}")
+    assert looks[0] < 2000  # links are not looked through for each link
+    assert net.weights[::2].tolist() == [0.5] * 400
+    assert len(set(net.weights[1::2])) == 400
+    assert len(net.parameters) == 402
+
+
+def test_a_refused_removal_leaves_the_net_as_it_was():
+    net = Net.from_edges([("x", "h", 1.0), ("h", "k", 2.0), ("k", "y", 3.0), ("x", "y", 4.0)])
+    with pytest.raises(ValueError, match="no neuron named 'kk'; did you mean 'k'"):
+        net.remove("h", "kk")
+    assert net.predict([0.5]) == 3.0 * math.tanh(2.0 * math.tanh(0.5)) + 2.0
+
+
+def test_an_output_still_to_be_made_does_not_disturb_a_removal():
+    net = Net.from_edges([("x", "h", 1.0), ("x", "k", 2.0), ("h", "y", 5.0), ("k", "y", 3.0)])
+    net.output("later")
+    net.remove("h")
+    net.neuron("later", "linear", {"k": 1.0})
+    assert net.predict([0.5]).tolist() == [3.0 * math.tanh(1.0), math.tanh(1.0)]
+    net.output("never")
+    with pytest.raises(ValueError, match=r"'never', which is an output; make it .* back with net\.remove\('never'\)"):
+        net.predict([0.5])
+    net.remove("never", "later")
+    assert net.predict([0.5]).tolist() == [3.0 * math.tanh(1.0)]
+
+
+def test_a_link_to_what_was_never_made_can_be_taken_back():
+    net = Net.from_edges([("x1", "y", 1.0), ("x1", "y", 2.0)])
+    net.link("zz", "y", 3.0)
+    with pytest.raises(ValueError, match=r"names 'zz', .* or take the link back with net\.unlink\('zz', 'y'\)"):
+        net.predict([1.0])
+    net.unlink("zz", "y")
+    assert net.predict([1.0]) == 3.0
+    net.link("y", "y", 9.0, delay=1)
+    net.link("x1", "y", 4.0)
+    net.link("x1", "y", 8.0, gate="g")
+    with pytest.raises(ValueError, match=r"'g', .*net\.unlink\('x1', 'y'\)"):
+        _ = net.weights
+    with pytest.raises(ValueError, match="4 parallel links 'x1' -> 'y'; say which=0 to which=3"):
+        net.unlink("x1", "y")
+    net.unlink("x1", "y", which=0)
+    net.unlink("x1", "y", which=2)
+    assert net.weights.tolist() == [2.0, 9.0, 4.0]
+    net.link("y", "nowhere", share="w")
+    net.link("y", "nowhere", share="w")
+    with pytest.raises(ValueError, match="which=2: 2 link"):
+        net.unlink("y", "nowhere", which=2)
+    net.unlink("y", "nowhere", which=1)
+    net.unlink("y", "nowhere")
+    net.link("x1", "y", 0.5, share="w", trainable=False)
+    assert net.weights.tolist() == [2.0, 9.0, 4.0, 0.5]
+    with pytest.raises(ValueError, match="no neuron named 'nowhere'"):
+        net.unlink("y", "nowhere")
+
+
+def test_a_training_that_diverged_is_saved_and_read_exactly(tmp_path):
+    net = twins()
+    net.link("b", "a", 0.5, delay=1)
+    net.learn_initial("a")
+    net.parameters = np.where(np.arange(len(net.parameters)) % 2, math.inf, math.nan)
+    assert np.isnan(net.weights[net.shares >= 0]).all()
+    net.save(tmp_path / "net.json")
+    back = Net.load(tmp_path / "net.json")
+    assert back.parameters.tobytes() == net.parameters.tobytes()
+    assert back.initial.tobytes() == net.initial.tobytes()
+    assert not np.isfinite(back.predict(np.ones((2, 3, 1)))).all()
+
+
 def test_freezing_and_unfreezing():
     net = Net.from_edges([("x", "h", 1.0), ("h", "y", 2.0), ("x", "y", 3.0)])
     net.freeze("h")
@@ -582,7 +690,7 @@ def test_pruning():
     net.sweep([1.0])
     assert net.weight_gradient.tolist() == [0.0, 0.0]  # h is constant, tanh(0) = 0; g reaches no output
     assert net.prune("g") == 1
-    assert net.names == ["x", "h", "y"]
+    assert net.names == ("x", "h", "y")
     with pytest.raises(ValueError, match="needs below="):
         net.prune()
 
@@ -793,7 +901,9 @@ def test_a_net_of_the_first_version_of_the_format_is_read(tmp_path):
         lambda net: net.update(share=net_module._pack(np.array([0, -1]), "<i8")),
         lambda net: net.update(trainable=net_module._pack(np.ones(1), "|b1")),
         lambda net: net.update(response=net_module._pack(np.ones(9), "<f8")),
-        lambda net: net.update(initial=net_module._pack(np.full(3, math.nan), "<f8")),
+        lambda net: net.update(response=net_module._pack(np.full(2, math.nan), "<f8")),
+        lambda net: net.update(initial=net_module._pack(np.zeros(9), "<f8")),
+        lambda net: net.update(delay=net_module._pack(np.array([2**24 + 1, 0]), "<i8")),
         lambda net: net.pop("gate"),
     ],
 )
