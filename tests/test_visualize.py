@@ -925,3 +925,29 @@ def test_text_widths_grow_with_the_text():
     assert text_width("abc", 10, bold=True) > text_width("abc", 10)
     assert text_width("名", 10) == 10
     assert Curve(((0, 0), (1, 1), (2, 2), (3, 3)), "ink").head is None
+
+
+def test_gates_feed_what_they_gate():
+    net = Net(init=0.5)
+    x, h = net.input("x"), net.neuron("h", "tanh", ["x"])
+    net.neuron("g", "sigmoid", ["x"])
+    net.neuron("y", "linear", output=True)
+    net.link("h", "y", 2.0, delay=1, gate="g")
+    net["h"].net.link("h", "h", 0.5, delay=1)
+    rng = np.random.default_rng(0)
+    net.forward(rng.normal(size=(3, 5, 1)))
+    net.sweep(rng.normal(size=(3, 5, 1)))
+    graph = visualize.graph.from_net(net)
+    (edge,) = graph.gates
+    assert graph.names[graph.source[edge]] == "g"
+    assert graph.names[graph.target[edge]] == "y"
+    read = np.concatenate([np.zeros((3, 1)), h.phi[:, :-1]], axis=1)
+    assert graph.factors[edge] == pytest.approx((2.0 * read).mean())
+    sent = 2.0 * read * net["y"].delta
+    assert graph.messages[edge] == pytest.approx(np.sqrt((sent**2).mean()))
+    # What comes to the gate, times sigma', is its delta: there is no other way.
+    g = net["g"]
+    np.testing.assert_allclose(g.delta, sent * g.phi * (1 - g.phi), rtol=1e-12)
+    assert graph.connected[net._find("g")]
+    assert "no path" not in str(visualize.verdict(net))
+    assert x.is_input

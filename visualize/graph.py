@@ -44,6 +44,7 @@ class Graph:
         factors: what a gradient is multiplied by on its way back along each edge: a weight or a local partial.
         messages: the gradient that each edge carries back to its source: factor * gradient of the target.
         weight_gradients: dL/dw per edge, or None if the edges have no weights.
+        gates: the edges that lead from a gate, whose factors are no weights.
         open: whether each edge lets a gradient through at all (the branch that `where` did not take does not).
         outputs: the nodes whose gradient is the reference.
         swept: whether there was a backward sweep.
@@ -67,6 +68,7 @@ class Graph:
     factors: Floats
     messages: Floats
     weight_gradients: Floats | None = None
+    gates: range = range(0)
     open: Bools | None = None
     outputs: Ints = field(default_factory=lambda: np.empty(0, np.intp))
     swept: bool = True
@@ -355,9 +357,18 @@ def from_net(net: Any) -> Graph:
     with np.errstate(all="ignore"):
         messages = weights * gradients[target]
         if phi is not None and delta is not None:
-            gated = np.flatnonzero(net.gates >= 0)
-            messages[gated] = weights[gated] * root_mean_square(delta[target[gated]] * phi[net.gates[gated]])
+            through = np.flatnonzero(net.gates >= 0)
+            messages[through] = weights[through] * root_mean_square(delta[target[through]] * phi[net.gates[through]])
     weight_gradients = None if net.weight_gradient is None else np.array(net.weight_gradient, float)
+    # A gate feeds the target of the link that it multiplies, by a factor that differs between samples.
+    gated = np.flatnonzero(net.gates >= 0)
+    gates = range(len(source), len(source) + len(gated))
+    if len(gated):
+        mean, sent = _through_gates(net, gated, phi, delta)
+        source, target = np.concatenate([source, net.gates[gated]]), np.concatenate([target, target[gated]])
+        weights, messages = np.concatenate([weights, mean]), np.concatenate([messages, sent])
+        if weight_gradients is not None:
+            weight_gradients = np.concatenate([weight_gradients, np.full(len(gated), math.nan)])
     if phi is not None and slopes is not None:
         own = _from_the_loss(net, outputs, phi, slopes)
         names.append("L" if "L" not in names else next(f"L{k}" for k in itertools.count() if f"L{k}" not in names))
@@ -374,17 +385,41 @@ def from_net(net: Any) -> Graph:
             weight_gradients = np.concatenate([weight_gradients, np.full(len(outputs), math.nan)])
     return Graph(
         names=names, ops=ops, kinds=kinds, values=values, gradients=gradients, levels=levels, source=source,
-        target=target, factors=weights, messages=messages, weight_gradients=weight_gradients, outputs=outputs,
-        swept=swept, samples=samples, call="net.sweep()", symbol="δ", noun="unit",
+        target=target, factors=weights, messages=messages, weight_gradients=weight_gradients, gates=gates,
+        outputs=outputs, swept=swept, samples=samples, call="net.sweep()", symbol="δ", noun="unit",
         loss=None if net.loss is None else float(net.loss),
         notes=_notes(net, samples),
     )  # fmt: skip
+
+
+def _through_gates(net: Any, gated: Ints, phi: Floats | None, delta: Floats | None) -> tuple[Floats, Floats]:
+    """Return for gated links what their gates' gradient is multiplied by, w_lj phi_j(t-d), and what they are sent.
+
+    The first is the mean over the samples, the second the root mean square, as everywhere in a picture.
+    """
+    missing = np.full(len(gated), math.nan)
+    if phi is None:
+        return missing, missing
+    source, delays, weights = net.source[gated], net.delays[gated], np.asarray(net.weights)[gated]
+    read = np.array(net.phi, float).reshape(len(phi), -1, net.phi.shape[2] if net.phi.ndim == 3 else 1)[source]
+    for k, delay in enumerate(delays):
+        if delay:
+            steps = read.shape[2]
+            later = read[k, :, : max(steps - delay, 0)].copy()
+            read[k, :, :delay] = net.initial[source[k]]
+            read[k, :, delay:] = later
+    with np.errstate(all="ignore"):
+        factors = weights[:, None] * read.reshape(len(gated), -1)
+        sent = missing if delta is None else root_mean_square(factors * delta[net.target[gated]])
+        return factors.mean(axis=1), sent
 
 
 def _notes(net: Any, samples: int) -> tuple[str, ...]:
     notes = []
     if samples > 1:
         notes.append(f"{samples} samples: δ is the root mean square, v the mean")
+    if (net.gates >= 0).any():
+        notes.append("an edge from a gate has the mean of w times what comes through it as its factor")
     if any(how in ("product", "max", "min", "maxabs") for how in net.aggregations):
         notes.append("edges into units that do not sum are as wide as if these did")
     return tuple(notes)

@@ -131,6 +131,8 @@ def node_lines(graph: Graph, i: int) -> list[str]:
 def edge_lines(graph: Graph, e: int) -> list[str]:
     """Return the label of an edge: weight and its gradient in a net, local partial and message elsewhere."""
     factor = float(graph.factors[e])
+    if e in graph.gates:
+        return ["gate", f"× {number(factor)}"]
     if graph.weight_gradients is not None:
         gradient = float(graph.weight_gradients[e])
         return [] if math.isnan(gradient) and graph.kinds[graph.target[e]] == LOSS else [
