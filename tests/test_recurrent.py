@@ -968,7 +968,12 @@ def test_a_net_over_time_is_drawn():
     assert graph.samples == 20
     close(graph.gradients[1], np.sqrt(np.mean(net["h"].delta ** 2)))
     close(graph.messages[3], 0.5 * np.sqrt(np.mean((net["h"].delta * x[:, :, 0]) ** 2)))
-    close(graph.messages[4], np.sqrt(np.mean(net.output_slopes**2)))
-    assert graph.notes[1] == "edges into units that do not sum are as wide as if these did"
+    before = np.concatenate([np.zeros((4, 2)), net["y"].phi[:, :3]], axis=1)
+    close(graph.messages[4], 0.5 * np.sqrt(np.mean((net["h"].delta * before) ** 2)))
+    close(graph.messages[5], np.sqrt(np.mean(net.output_slopes**2)))
+    assert graph.notes[1:] == (
+        "an edge from a gate has the mean of w times what comes through it as its factor",
+        "edges into units that do not sum are as wide as if these did",
+    )
     assert "h × 1.25" in visualize.draw(net).text
     assert "<svg" in visualize.draw(net).svg
