@@ -18,7 +18,6 @@ import json
 import math
 import numbers
 import os
-import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd import batch, ops
+from autograd import batch, files, ops
 from autograd.diagnose import Flow, Probe
 from autograd.net import as_count, as_floats, unmasked
 from autograd.op import did_you_mean
@@ -957,18 +956,8 @@ class Training:
         parts["history"] = {name: getattr(self.history, name) for name in _HISTORY}
         parts["history"]["flow"] = [(epoch, _fields(flow)) for epoch, flow in self.history.flow]
         body = _packed(parts)
-        text = json.dumps({"format": FORMAT, "version": VERSION, "digest": _digest(body), "training": body})
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            with open(part, "x", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        text = json.dumps({"format": FORMAT, "version": VERSION, "digest": files.digest(body), "training": body})
+        files.write(path, f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Training:
@@ -1002,7 +991,7 @@ class Training:
                 f"{path} has version {version!r} of the format, this package reads up to {VERSION}; update dagrad"
             )
         body = file.get("training")
-        if not isinstance(body, dict) or file.get("digest") != _digest(body):
+        if not isinstance(body, dict) or file.get("digest") != files.digest(body):
             raise ValueError(
                 f"{path} is damaged: its digest does not fit its content; resume from another copy, or start anew"
             )
@@ -1031,10 +1020,6 @@ def _copied(history: History) -> History:
 
 def _fields(x: Any) -> dict[str, Any]:
     return {f.name: getattr(x, f.name) for f in dataclasses.fields(x)}
-
-
-def _digest(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _packed(x: Any) -> Any:
@@ -1093,7 +1078,7 @@ def _setup(net: Net, chosen: Any, formula: Loss, rows: Rows, held_out: Rows | No
     links = (net.source, net.target, net.delays, net.gates, net.shares, net.trainable)
     units = (net.outputs, net.response, layout.biases, layout.initial)
     names = [net.names, net.activation_names, net.aggregations]
-    digest = _digest([names, _described((*links, *units, *constant))])[:16]
+    digest = files.digest([names, _described((*links, *units, *constant))])[:16]
     return {
         "net": f"{len(net)} units, {len(net.source)} links, {len(net.parameters)} parameters, digest {digest}",
         "data": _described(rows),

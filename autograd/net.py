@@ -21,13 +21,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import hashlib
 import itertools
 import json
 import math
 import numbers
 import os
-import secrets
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autograd import netsweep, ops
+from autograd import files, netsweep, ops
 from autograd.netgraph import (
     AGGREGATIONS,
     FOLDS,
@@ -57,7 +55,7 @@ from autograd.value import Value, constant
 if TYPE_CHECKING:
     from autograd.diagnose import Flow
     from autograd.learn import History
-    from autograd.netcode import NetCode, Places
+    from autograd.netcode import NetCode, Places, _AtOnce
 
 
 #: Activations whose inputs are drawn wider, because they throw about half of them away (K. He et al., 2015).
@@ -1623,7 +1621,7 @@ class Net:
                     "trainable); call prepare again"
                 )
             flat = self._vector(vector)
-            found: tuple[float, Floats] | None = None if call is None else call.if_finite(flat)
+            found: tuple[float, Floats] | None = None if call is None else call(flat)
             return found if found is not None else self.loss_and_gradient(x, y, loss, parameters=flat, **options)
 
         return evaluate
@@ -1641,7 +1639,7 @@ class Net:
         start = np.searchsorted(seen.row, np.arange(samples + 1))
         simple = len(seen.row) == samples
         # Batches have their numbers of rows in common; where all see the last step alone, their calls, too.
-        calls: dict[int, Any] = {}
+        calls: dict[int, _AtOnce | None] = {}
         alike = simple and bool((seen.step == steps - 1).all())
 
         def evaluate(vector: ArrayLike, rows: Ints) -> tuple[float, Floats]:
@@ -1658,11 +1656,12 @@ class Net:
             def native(code: NetCode) -> tuple[float, Floats] | None:
                 call = calls.get(len(rows))
                 if call is not None and call.net is code:
-                    ready: tuple[float, Floats] | None = call.with_data(part, some).if_finite(flat)
-                    return ready
+                    return call.with_data(part, some)(flat)
                 fixed, program = self._fixed(code), code.loss(seen)
                 if alike and truncated is None and not code.reads_formulas:
-                    calls[len(rows)] = code.prepared_for(fixed, part, some, program, kind, threads)
+                    call = calls[len(rows)] = code.prepared_for(fixed, part, some, program, kind, threads)
+                    if call is not None:
+                        return call(flat)
                 return code.loss_and_gradient(
                     flat, fixed, part, some, program, truncate=truncated, dtype=kind, threads=threads
                 )
@@ -2312,19 +2311,9 @@ class Net:
             **{key: _pack(getattr(self, f"_{key}"), dtype) for key, dtype in _LATER.items()},
         }
         text = json.dumps(
-            {"format": FORMAT, "version": VERSION, "digest": _digest(body), "net": body}, indent=1
+            {"format": FORMAT, "version": VERSION, "digest": files.digest(body), "net": body}, indent=1
         )
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            with open(part, "x", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        files.write(path, f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Net:
@@ -2749,10 +2738,6 @@ def _pack(array: NDArray[Any], dtype: str) -> str:
     return base64.b64encode(array.astype(dtype).tobytes()).decode("ascii")
 
 
-def _digest(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a saved net and check everything that the rest relies on; arrays come back unpacked."""
     try:
@@ -2770,7 +2755,7 @@ def _read_body(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} has version {version!r} of the format, this package reads up to {VERSION}; update dagrad"
         )
     body = file.get("net")
-    if not isinstance(body, dict) or file.get("digest") != _digest(body):
+    if not isinstance(body, dict) or file.get("digest") != files.digest(body):
         raise ValueError(
             f"{path} is damaged: its digest does not fit its content; restore it from a copy, or save "
             "the net again"

@@ -252,7 +252,8 @@ class NetCode:
             like._programs if like is not None and alike else {}
         )
         self._activations = list(dict.fromkeys(graph.activations))
-        self._formulas = any(sigma is not None and not sigma.has_name for sigma in self._activations)
+        #: Whether activations are formulas, which may read what changes.
+        self.reads_formulas = any(sigma is not None and not sigma.has_name for sigma in self._activations)
         self._kernels: dict[Any, Kernel] = {}
         self._losses: list[tuple[Loss, int, Program | LongLoss]] = []
         self._learned = places.initial[places.initial >= 0]
@@ -321,9 +322,7 @@ class NetCode:
                     found[self._learned] = 0.0
                 before = call.after
                 results += found
-        if results[-1] != 0.0 and code.kind == np.float64:
-            return None
-        return float(results[-2]), results[:-2]
+        return _if_good(code, results)
 
     def prepared(
         self, code: _Code, fixed: Floats, batch: Batch, loss: Program | LongLoss, share: float,
@@ -368,11 +367,6 @@ class NetCode:
             part = slice(start, min(start + window, steps))
             before = self._outputs(code, vector, fixed, Batch(x[:, part], before=before), result[:, part])
         return result
-
-    @property
-    def reads_formulas(self) -> bool:
-        """Whether activations are formulas, which may read what changes."""
-        return self._formulas
 
     def prepared_for(
         self, fixed: Floats, x: Floats, seen: Seen, loss: Program | LongLoss, dtype: Any, threads: int | None
@@ -448,7 +442,7 @@ class NetCode:
     def _read_formulas(self, scalar: str) -> None:
         """Record the activations; a user's formula every time, for it may read what has changed since."""
         known = self._programs.get(scalar)
-        if known is not None and not self._formulas:
+        if known is not None and not self.reads_formulas:
             return
         known = self._programs.setdefault(scalar, {})
         for sigma in self._activations:
@@ -523,29 +517,18 @@ class _AtOnce:
         return fields, _loss_arguments(self.code, self.loss, fields)
 
     def with_data(self, x: Floats, seen: Seen) -> _AtOnce:
-        """Return the call for other data of the same shape, of which the loss sees the same steps."""
-        batch, fields = batch_of(x, seen), self.fields
-        arrays = [(Field.X, _converted(x, self.code.kind, "X"))]
-        for field, array in ((Field.Y, batch.y), (Field.SEEN, batch.seen)):
-            if array is not None:
-                arrays.append((field, _converted(array, self.code.kind, "Y")))
-        entered = self._own.__dict__.get("entered")
-        for field, array in arrays:
-            fields[field] = array.ctypes.data
-            if entered is not None:
-                entered[0][field] = fields[field]
+        """Return the call for other data of the same shape, of which the loss sees the last step of every sample."""
+        kind, entered = self.code.kind, self._own.__dict__.get("entered")
+        arrays = {Field.X: _converted(x, kind, "X"), Field.Y: _converted(seen.targets, kind, "Y")}
+        for fields in [self.fields, *([] if entered is None else [entered[0]])]:
+            for field, array in arrays.items():
+                fields[field] = array.ctypes.data
         self.data = arrays  # must live as long as it is the data
         return self
 
-    def __call__(self, vector: Floats) -> tuple[float, Floats]:
-        """Return loss and gradient."""
-        results = self.evaluate(vector)
-        return float(results[-2]), results[:-2]
-
-    def if_finite(self, vector: Floats) -> tuple[float, Floats] | None:
-        """Return loss and gradient if all of it is finite."""
-        results = self.evaluate(vector)
-        return (float(results[-2]), results[:-2]) if results[-1] == 0.0 else None
+    def __call__(self, vector: Floats) -> tuple[float, Floats] | None:
+        """Return loss and gradient; None as `NetCode.loss_and_gradient` does."""
+        return _if_good(self.code, self.evaluate(vector))
 
     def evaluate(self, vector: Floats) -> Floats:
         """Return the gradient, the loss, and 0 if all are finite, as one array."""
@@ -561,6 +544,13 @@ class _AtOnce:
         if self.python:
             raise_what_python_raised()
         return results
+
+
+def _if_good(code: _Code, results: Floats) -> tuple[float, Floats] | None:
+    """Return loss and gradient of what `evaluate` gives; None where float64 is not finite."""
+    if results[-1] != 0.0 and code.kind == np.float64:
+        return None
+    return float(results[-2]), results[:-2]
 
 
 def _loss_arguments(code: _Code, loss: Kernel, fields: NDArray[np.int64]) -> tuple[Any, Any]:
@@ -675,7 +665,6 @@ class _Recomputed:
         delta = room.arrays[Field.DELTA].reshape(-1, int(fields[Field.FRAME]))
         incoming = room.arrays[Field.INCOMING].reshape(-1, int(fields[Field.INCOMING_FRAME]))
         after, last = slice(late + steps, 2 * late + steps), slice(steps, late + steps)
-        delta[after] = 0.0
         if saved is not None:
             delta[after], incoming[last] = saved
             fields[Field.LATER] = late

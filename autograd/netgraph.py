@@ -157,9 +157,14 @@ class Lists(NamedTuple):
     @classmethod
     def by(cls, keys: Ints, n: int) -> Lists:
         """Sort the positions of `keys`, which are below n, by their key."""
+        return cls.sorted_by(keys, n, np.argsort(keys, kind="stable"))
+
+    @classmethod
+    def sorted_by(cls, keys: Ints, n: int, items: Ints) -> Lists:
+        """Make lists of items that are sorted by their key already, in an order of their own within a key."""
         start = np.zeros(n + 1, np.intp)
         np.cumsum(np.bincount(keys, minlength=n), out=start[1:])
-        return cls(start, np.argsort(keys, kind="stable"))
+        return cls(start, items)
 
     def of(self, i: int) -> Ints:
         """Return the positions with key i."""

@@ -103,7 +103,7 @@ class Tables:
         # Links by target, those of a target by what they read.
         deep = graph.max_delay + 1
         reads = graph.source * deep + graph.delay
-        self._into = Lists(_starts(graph.target, n), np.argsort(graph.target * (n * deep) + reads))
+        self._into = Lists.sorted_by(graph.target, n, np.argsort(graph.target * (n * deep) + reads))
         self._fan_in = np.diff(self._into.start)
         self._group, members = self._find_groups(reads)
         self._number_units()
@@ -324,7 +324,7 @@ class Tables:
     def _by_source(self, links: Ints) -> Lists:
         """Return some links by their source, those of a source by the number of their target."""
         source, target, n = self.graph.source[links], self.graph.target[links], self.graph.size
-        return Lists(_starts(source, n), links[np.argsort(source * n + self.number[target])])
+        return Lists.sorted_by(source, n, links[np.argsort(source * n + self.number[target])])
 
     # Gradients. ------------------------------------------------------------------------------------------------------
 
@@ -369,12 +369,6 @@ def _kinds_of(activations: Sequence[Activation | None]) -> tuple[list[Activation
     kinds: dict[Activation | None, int] = {}
     kind = np.array([kinds.setdefault(activations[i], len(kinds)) for i in first.tolist()], np.intp)
     return list(kinds), kind[which] if len(ids) else np.zeros(0, np.intp)
-
-
-def _starts(keys: Ints, n: int) -> Ints:
-    start = np.zeros(n + 1, np.intp)
-    np.cumsum(np.bincount(keys, minlength=n), out=start[1:])
-    return start
 
 
 def _ahead(distances: Ints) -> Distances:

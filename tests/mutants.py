@@ -569,7 +569,7 @@ NATIVE = [
       "a slope that is not there is 0", "relu below 0", by="an_activation_is_its_row"),
     w("tail", "%left = sub i64 %n, %whole", "%left = add i64 0, 0",
       "what does not fill a vector stays as it is", "rows of odd length", by="rows_of_any_length"),
-    c("formula.stale", "if known is not None and not self._formulas:", "if known is not None:",
+    c("formula.stale", "if known is not None and not self.reads_formulas:", "if known is not None:",
       "formulas are read once", "a formula that reads what changes", by="formulas_are_read_again"),
     c("loss.stale", "(loss == seen.loss and loss.known)", "loss == seen.loss",
       "a loss is read once", "a loss that reads what changes", by="formulas_are_read_again"),

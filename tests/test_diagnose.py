@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd import netsweep, ops
+from autograd import files, netsweep, ops
 from autograd.diagnose import EXPLODING, SATURATED, VANISHING, Flow, Probe, diagnose
 from autograd.learn import LOOKED_AT, LOSSES, Training
 from autograd.net import Net
@@ -577,14 +577,13 @@ def test_the_flow_goes_on_with_the_training(kept, tmp_path):
 
 
 def test_a_file_whose_flow_is_damaged_is_refused(tmp_path):
-    from autograd import learn
 
     x, y = data()
     path = tmp_path / "training.json"
     small().fit(x, y, epochs=2, diagnose=2, checkpoint=path)
     file = json.loads(path.read_text())
     del file["training"]["history"]["flow"][0][1]["zero"]
-    file["digest"] = learn._digest(file["training"])
+    file["digest"] = files.digest(file["training"])
     path.write_text(json.dumps(file))
     with pytest.raises(ValueError, match="damaged"):
         Training.load(path)

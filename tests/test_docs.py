@@ -75,7 +75,7 @@ def test_nobody_imports_visualize() -> None:
 def test_imports_run_one_way() -> None:
     order = ["op", "special", "ops", "value", "exact", "calculus", "vecmath", "machine", "invoke", "codegen", "csource"]
     order += ["record", "lower", "repeats", "tape", "workers", "compiler", "objectives"]
-    order += ["batch", "netgraph", "netsweep", "netkernel", "rowcode", "nettables", "netcode", "net"]
+    order += ["files", "batch", "netgraph", "netsweep", "netkernel", "rowcode", "nettables", "netcode", "net"]
     order += ["diagnose", "optimise", "learn", "neat", "layers", "nn"]
     order += [f"testing.{name}" for name in ("oracles", "report", "check", "rows", "graphs", "strategies")]
     order += ["testing", "testing.plugin", "testing._runs", "testing.mutation"]

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from sklearn.metrics import log_loss, mean_squared_error
 
-from autograd import learn, ops
+from autograd import files, learn, ops
 from autograd.learn import LOSSES, SGD, Adam, History, Training, accuracy, find_loss, fit, output_jacobian
 from autograd.net import Net
 from autograd.optimise import LBFGS, AdamW, Cosine, LevenbergMarquardt, RMSprop, Rprop, Warmup
@@ -1015,7 +1015,7 @@ def change(path, **parts):
     """Write a file whose digest fits, with other content."""
     file = json.loads(path.read_text())
     file["training"].update(parts)
-    file["digest"] = learn._digest(file["training"])
+    file["digest"] = files.digest(file["training"])
     path.write_text(json.dumps(file))
 
 

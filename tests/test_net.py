@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autograd import files, ops
 from autograd import net as net_module
-from autograd import ops
 from autograd.net import Net
 from autograd.netgraph import find_activation
 from autograd.testing.strategies import cases, nets
@@ -843,7 +843,7 @@ def edited(path, change):
     file = json.loads(path.read_text())
     change(file)
     if isinstance(file.get("net"), dict):
-        file["digest"] = net_module._digest(file["net"])
+        file["digest"] = files.digest(file["net"])
     path.write_text(json.dumps(file))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import Any
 import graphviz
 import numpy as np
 
+from autograd import files
 from visualize import engines, layout, terminal
 from visualize.engines import BUILTIN, EngineError, EngineTimeoutError
 from visualize.graph import Graph, as_graph, short
@@ -265,13 +265,7 @@ class Diagram:
         drawn = self.render(format or _format_of(path))
         path = Path(path)
         whole = drawn if isinstance(drawn, bytes) else drawn.encode()
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            part.write_bytes(whole)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-        return path
+        return files.write(path, whole)
 
     def __str__(self) -> str:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
