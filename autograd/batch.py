@@ -235,7 +235,7 @@ def differentiate(f: Callable[..., Any], *columns: Any, absent: float = 0.0) -> 
     tape = y.tape
     order = tape[: next(i for i, v in enumerate(tape) if v is y) + 1]
     with np.errstate(all="ignore"):
-        adjoints = reverse_sweep(order, np.ones(values.shape), lambda v: v.data, times=_times, plus=_plus)
+        adjoints = reverse_sweep(order, np.ones(values.shape), lambda v: v.data, times=times, plus=plus)
         found = [np.asarray(adjoints.get(id(leaf), ABSENT)) for leaf in leaves]
     slopes = [np.broadcast_to(np.where(g == ABSENT, absent, g), values.shape).astype(np.float64) for g in found]
     return values, slopes
@@ -261,13 +261,13 @@ def _values(f: Callable[..., Any], y: Any, leaves: Sequence[Column]) -> Array:
         ) from None
 
 
-def _times(g: Any, p: Any) -> Any:
+def times(g: Any, p: Any) -> Any:
     """Return g * p, ABSENT in the lanes where either is: such a lane passes nothing on, not even inf * 0."""
     absent = np.equal(g, ABSENT) | np.equal(p, ABSENT)
     return np.where(absent, ABSENT, g * p) if absent.any() else g * p
 
 
-def _plus(a: Any, b: Any) -> Any:
+def plus(a: Any, b: Any) -> Any:
     """Return a + b lane by lane, and the other alone where one is ABSENT."""
     if a is None:
         return b

@@ -16,7 +16,7 @@ import functools
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,9 @@ from autograd.net import Net, as_count
 from autograd.netgraph import Activation, Bools, Floats, Ints
 from autograd.netsweep import Parameters, Seen, State, block_size, slices
 from autograd.op import ABSENT
+
+if TYPE_CHECKING:
+    from autograd.learn import History
 
 #: A level is vanishing or exploding where delta is a hundred times smaller or larger than at the outputs: with one
 #: rate for all, its weights then learn a hundred times slower or faster. K. He et al. (2015) report a net of 30 layers
@@ -143,16 +146,8 @@ class Flow:
 
     @property
     def lag_factor(self) -> float:
-        """The factor by which delta changes per step back in time, fitted to `lag_rms`; nan without two steps.
-
-        It is the least-squares line through log(rms); what is 0, not finite, or so small that its digits are lost is
-        left out.
-        """
-        lags = np.flatnonzero(np.isfinite(self.lag_rms) & (self.lag_rms >= np.finfo(float).tiny))
-        if len(lags) < 2:
-            return np.nan
-        apart = lags - lags.mean()
-        return float(np.exp(apart @ np.log(self.lag_rms[lags]) / (apart @ apart)))
+        """The factor by which delta changes per step back in time: `factor_per_step` of `lag_rms`."""
+        return factor_per_step(self.lag_rms)
 
     @property
     def lag_verdict(self) -> str:
@@ -287,6 +282,25 @@ class Flow:
         return f"x{self.lag_factor:.4g} a step over {steps} ({verdict})" if verdict else "nothing to compare"
 
 
+def factor_per_step(rms: Floats) -> float:
+    """Return the factor by which sizes change per step; nan without two of them.
+
+    It is the least-squares line through their logarithms; what is 0, not finite, or so small that its digits are lost
+    is left out.
+
+    Args:
+        rms: sizes of delta, step after step [L].
+
+    >>> round(factor_per_step(np.array([1.0, 0.5, 0.25, 0.0])), 6)
+    0.5
+    """
+    steps = np.flatnonzero(np.isfinite(rms) & (rms >= np.finfo(float).tiny))
+    if len(steps) < 2:
+        return np.nan
+    apart = steps - steps.mean()
+    return float(np.exp(apart @ np.log(rms[steps]) / (apart @ apart)))
+
+
 def diagnose(
     net: Net,
     x: ArrayLike,
@@ -400,7 +414,7 @@ class Probe:
         with np.errstate(all="ignore"):
             return Flow(
                 list(net.names), net.level.copy(), is_input, is_output, graph.reaches[:n].copy(), *_merged(blocks),
-                _norms(by_weight / seen, net.target, n), np.abs(by_bias / seen), _norms(at.weights, net.target, n),
+                norms(by_weight / seen, net.target, n), np.abs(by_bias / seen), norms(at.weights, net.target, n),
                 _over_lags(blocks, is_input) if back else np.empty(0), total / seen, samples,
             )  # fmt: skip
 
@@ -425,6 +439,34 @@ class Probe:
         back = len(delta) - steps
         found = delta[back + np.maximum(step, 0), :n, np.arange(len(lengths))].transpose(2, 0, 1)
         return there.sum(axis=1), _power_mean(np.where(there, found, 0.0), 2, there)
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """What a training reports to: ``fit(..., diagnose=watch)``.
+
+    The parameters that it is given are those of the training itself: it may keep them, and must not change them. The
+    probe looks at them whenever it is asked to, so that a watch that only keeps them costs a training next to nothing;
+    `visualize.record` makes one.
+    """
+
+    def begin(self, probe: Probe, parameters: Floats, history: History) -> None:
+        """Take note of a training before its first epoch, or before it goes on.
+
+        Args:
+            probe: how to look at this net: ``probe(parameters)`` is the flow, always on the same samples.
+            parameters: those that it starts from.
+            history: the course so far; of a training that is resumed it has epochs already.
+        """
+
+    def epoch(self, parameters: Floats, before: Floats, history: History) -> None:
+        """Take note of an epoch that is done; an exception ends the training.
+
+        Args:
+            parameters: those after it.
+            before: those before its last step.
+            history: the course so far, this epoch included. It is the same object as in `begin`.
+        """
 
 
 class _Block(NamedTuple):
@@ -493,8 +535,8 @@ def _power_mean(x: Floats, power: int, weights: NDArray[Any] | None = None) -> F
     return np.asarray(unit[..., 0] * mean ** (1.0 / power))
 
 
-def _norms(x: Floats, owner: Ints, owners: int) -> Floats:
-    """Return the norm of each owner's part of x, scaled as in `_power_mean`."""
+def norms(x: Floats, owner: Ints, owners: int) -> Floats:
+    """Return the norm of each owner's part of x, 0 of no part; scaled, so that the square of 1e-200 is no 0."""
     largest = np.zeros(owners)
     np.maximum.at(largest, owner, np.abs(x))
     unit = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autograd import batch, files, ops
-from autograd.diagnose import Flow, Probe
+from autograd.diagnose import Flow, Probe, Watch
 from autograd.net import as_count, as_floats, unmasked
 from autograd.op import did_you_mean
 from autograd.optimise import LBFGS as LBFGS
@@ -347,7 +347,7 @@ def fit(
     resume: Training | str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     every: int = 10,
-    diagnose: int | None = None,
+    diagnose: int | Watch | None = None,
 ) -> History:
     """Train a net by steps along the gradient of batches, and leave it with its best weights.
 
@@ -401,7 +401,9 @@ def fit(
             loss without penalties, with all links and through all steps, on up to `LOOKED_AT` of the training samples,
             drawn once. The training itself is the same with it. A look is a plain sweep, no native code: every 10
             epochs it adds about 5 % to a training on some thousand samples, and more on sequences; look less often
-            there. None does not look.
+            there. None does not look. It may be an `autograd.diagnose.Watch` instead, such as a recording that
+            `visualize.record` makes, which is told of every epoch and looks when it likes; ``history.flow`` stays
+            empty then.
 
     Returns:
         The history: losses, the best epoch, why it stopped.
@@ -425,8 +427,8 @@ def fit(
     chosen, formula, measure = find_optimiser(optimiser, rate), find_loss(loss), _find_metric(metric)
     as_count(epochs, "epochs")
     as_count(every, "every")
-    if diagnose is not None:
-        as_count(diagnose, "diagnose")
+    watch = diagnose if isinstance(diagnose, Watch) and not isinstance(diagnose, type) else None
+    looks = None if diagnose is None or watch is not None else _epochs_between(diagnose)
     if patience is not None:
         as_count(patience, "patience")
     for limit, what in ((clip, "clip"), (clip_value, "clip_value")):
@@ -454,7 +456,7 @@ def fit(
     if before is None:
         w = best = _finite_parameters(net)
         best_loss, history = problem.judge(w, held_out), History()
-        if probe is not None:
+        if probe is not None and looks is not None:
             history.flow.append((0, probe(w)))
     else:
         _same_setup(before.setup, setup)
@@ -469,6 +471,8 @@ def fit(
     state = None if isinstance(chosen, LBFGS) else chosen.init(w)
     if before is not None:
         state = _shaped_like(state, before.state)
+    if watch is not None and probe is not None:
+        watch.begin(probe, w, history)
     record = _Record(
         problem,
         held_out,
@@ -484,7 +488,8 @@ def fit(
         checkpoint=None if checkpoint is None else Path(checkpoint),
         every=every,
         probe=probe,
-        diagnose=diagnose or 1,
+        diagnose=looks,
+        watch=watch,
         bar=_Bar(epochs, progress, done=history.epochs),
     )
     record.boundary(w, state)
@@ -539,15 +544,16 @@ def _run_steps(
     """Go through the samples in batches, in an order of its own in every epoch."""
     samples, rates = len(problem.rows[0]), problem.settings.rates
     for _ in range(record.history.epochs, epochs):
-        order = rng.permutation(samples)
+        order, before = rng.permutation(samples), w
         for at in range(0, samples, size):
             value, gradient = problem(w, order[at : at + size], rng)
             if not (math.isfinite(value) and np.isfinite(gradient).all()):
                 raise record.diverged(w)
+            before = w
             with np.errstate(all="ignore"):  # an overflow shows as a divergence
                 moved, state = optimiser.step(w, problem.settings.clipped(gradient), state)
                 w = moved if rates is None else w + rates * (moved - w)
-        record.epoch(w, state)
+        record.epoch(w, state, before)
 
 
 def _run_lbfgs(solver: LBFGS, problem: _Problem, record: _Record, w: Floats, epochs: int) -> None:
@@ -839,15 +845,22 @@ class _Record:
     checkpoint: Path | None
     every: int
     probe: Probe | None
-    diagnose: int
+    diagnose: int | None
+    watch: Watch | None
     bar: _Bar
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.best_loss):
             self.best_loss = math.inf  # then any epoch with a finite loss is better
 
-    def epoch(self, w: Floats, state: Any) -> None:
-        """Note an epoch that is done; raise `_Stopped` if it is the last."""
+    def epoch(self, w: Floats, state: Any, before: Floats | None = None) -> None:
+        """Note an epoch that is done; raise `_Stopped` if it is the last.
+
+        Args:
+            w: the parameters after it.
+            state: that of the optimiser.
+            before: the parameters before its last step; None where an epoch is one step.
+        """
         problem, history, epoch = self.problem, self.history, self.history.epochs + 1
         now = problem.mean_loss(w, problem.rows)
         if not math.isfinite(now):
@@ -855,7 +868,8 @@ class _Record:
         judged = problem.judge(w, self.held_out, now)
         rows = self.held_out or problem.rows
         metric = None if self.measure is None else float(self.measure(*problem.measured(w, rows)))
-        flow = None if self.probe is None or epoch % self.diagnose else self.probe(w)
+        flow = None if self.probe is None or self.diagnose is None or epoch % self.diagnose else self.probe(w)
+        before = self._at[0] if before is None else before
         # All is known; from here on nothing is half done when Ctrl-C comes.
         history.loss.append(now)
         if self.held_out is not None:
@@ -867,6 +881,8 @@ class _Record:
         if judged < self.best_loss:
             self.best, self.best_loss, history.best_epoch = w, judged, epoch
         self.boundary(w, state)
+        if self.watch is not None:
+            self.watch.epoch(w, before, history)
         self.bar.show(history)
         if self.checkpoint is not None and epoch % self.every == 0:
             self.training().save(self.checkpoint)
@@ -1240,6 +1256,16 @@ def _probe(net: Net, formula: Loss, options: Mapping[str, Any], rows: Rows) -> P
     """Return what looks at the flow of the gradient during a training, always on the same samples."""
     lengths = rows[2] if len(rows) > 2 else None
     return Probe.of(net, rows[0], rows[1], loss=formula, lengths=lengths, at=options.get("at"), most=LOOKED_AT)
+
+
+def _epochs_between(looks: Any) -> int:
+    try:
+        return as_count(looks, "diagnose")
+    except ValueError:
+        raise ValueError(
+            "diagnose is a whole number of at least 1, or a watch with the methods begin and epoch, such as "
+            f"visualize.record(net); got {looks!r}"
+        ) from None
 
 
 def _at_least_0(x: Any, what: str) -> float:

@@ -43,6 +43,11 @@ cpdef object fix(Value v)
 @cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value, before=Py_ssize_t)
 cdef list _order(Value root)
 
+@cython.locals(first="long long", last="long long", v=Value, op=Op, a=double, b=double, i=Py_ssize_t)
+cpdef tuple links(list order)
+
+cdef void _link(Value x, Py_ssize_t i, double p, long long first, long long last, list source, list target, list factors) except *
+
 cdef int _meet(Value v, long long met, list stack, list order) except -1
 
 @cython.locals(v=Value, m=Value, n=Value, op=Op, g=double, p=double, a=double, b=double, mode=int)

@@ -660,6 +660,59 @@ def topological_order(root: Value) -> list[Value]:
         return _order(root)
 
 
+def links(order: list[Value]) -> tuple[list[int], list[int], list[float]]:
+    """Return the edges of an order: where the operand stands, where its result does, and the partial between them.
+
+    Args:
+        order: nodes, as `topological_order` lists them. What is not in it is left out.
+
+    Returns:
+        Three lists with an entry per edge, sorted by result; a partial that does not exist is `ABSENT`.
+
+    >>> x = Value(2.0)
+    >>> links(topological_order(x * x))
+    ([0, 0], [1, 1], [2.0, 2.0])
+    """
+    global _clock
+    source: list[int] = []
+    target: list[int] = []
+    factors: list[float] = []
+    with _lock:
+        first = _clock
+        last = first + len(order)
+        _clock = last
+        for i, v in enumerate(order):
+            v._mark = first + i
+        for i, v in enumerate(order):
+            op = v._row
+            if op is None or op is CONSTANT:
+                continue
+            if op.arity == 1:
+                _link(v._a, i, op.slope1(_float(v._a), v._data), first, last, source, target, factors)
+            elif op.arity == 2:
+                a = _float(v._a)
+                b = _float(v._b)
+                if isinstance(v._a, Value):
+                    _link(v._a, i, op.slope2a(a, b, v._data), first, last, source, target, factors)
+                if isinstance(v._b, Value):
+                    _link(v._b, i, op.slope2b(a, b, v._data), first, last, source, target, factors)
+            else:
+                for x, p in zip(v._a, op.slopes([_float(x) for x in v._a], v._data)):  # noqa: B905
+                    if isinstance(x, Value):
+                        _link(x, i, p, first, last, source, target, factors)
+    return source, target, factors
+
+
+def _link(
+    x: Value, i: int, p: float, first: int, last: int, source: list[int], target: list[int], factors: list[float]
+) -> None:
+    """Add an edge to `links`, if its operand is in the order."""
+    if x._mark >= first and x._mark < last:
+        source.append(x._mark - first)
+        target.append(i)
+        factors.append(p)
+
+
 def local(node: Any, number: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
     """Yield (operand, partial) for the operands of a node that are nodes and reach it; `number` reads a node."""
     kind = type(node)

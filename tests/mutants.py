@@ -607,7 +607,7 @@ DIAGNOSES = [
       "_power_mean(spread, 2, counts)", "the spread between blocks is lost", "blocks of one sample"),
     m("block.weights", "mean = phi @ (counts / counts.sum())", "mean = phi.mean(axis=1)",
       "the last block is smaller", "sequences of different lengths in blocks of one"),
-    m("gradient.sum", "_norms(by_weight / seen, net.target, n)", "_norms(by_weight, net.target, n)",
+    m("gradient.sum", "norms(by_weight / seen, net.target, n)", "norms(by_weight, net.target, n)",
       "the gradient is that of the mean loss", "net.weight_gradient"),
     m("lag.every", "        if not np.array_equal(alone, slopes, equal_nan=True):", "        if False:",
       "losses of other steps flow in", 'at="all" against at="last"'),

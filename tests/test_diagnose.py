@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd import files, netsweep, ops
-from autograd.diagnose import EXPLODING, SATURATED, VANISHING, Flow, Probe, diagnose
+from autograd.diagnose import EXPLODING, SATURATED, VANISHING, Flow, Probe, Watch, diagnose
 from autograd.learn import LOOKED_AT, LOSSES, Training
 from autograd.net import Net
 
@@ -615,3 +615,91 @@ def test_a_probe_looks_at_other_parameters():
     assert probe(other.parameters) == diagnose(other, x, y)
     assert probe() == diagnose(net, x, y)
     np.testing.assert_array_equal(net.parameters, before)
+
+
+# Watched. ------------------------------------------------------------------------------------------------------------
+
+
+class Notes:
+    """A watch that keeps what it is told, and stops the training where it is asked to."""
+
+    def __init__(self, until=math.inf):
+        self.until, self.begun, self.epochs = until, [], []
+
+    def begin(self, probe, parameters, history):
+        self.begun.append((probe, parameters, history.epochs))
+
+    def epoch(self, parameters, before, history):
+        self.epochs.append((history.epochs, parameters, before, history.loss[-1]))
+        if history.epochs == self.until:
+            raise RuntimeError("enough")
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "rprop", "lbfgs", "lm"])
+def test_a_watch_is_told_of_every_epoch(optimiser):
+    x, y = data()
+    notes, net, plain = Notes(), small(), small()
+    options = {"epochs": 5, "optimiser": optimiser, "batch_size": None}
+    history = net.fit(x, y, diagnose=notes, **options)
+    assert history == plain.fit(x, y, **options)
+    assert history.flow == []
+    ((probe, first, done),) = notes.begun
+    assert done == 0
+    np.testing.assert_array_equal(first, small().parameters)
+    assert probe(first) == diagnose(small(), x, y)
+    assert [epoch for epoch, *_ in notes.epochs] == [1, 2, 3, 4, 5]
+    assert [loss for *_, loss in notes.epochs] == history.loss
+    before = first
+    for _, parameters, last, loss in notes.epochs:  # an epoch is one step
+        np.testing.assert_array_equal(last, before)
+        assert small().loss_and_gradient(x, y, parameters=parameters)[0] == pytest.approx(loss, rel=1e-12)
+        before = parameters
+    np.testing.assert_array_equal(before, history.state.parameters)
+
+
+def test_a_watch_is_told_of_the_last_step_of_an_epoch():
+    x, y = data()
+    notes, steps = Notes(), []
+
+    class Spy:
+        def init(self, w):
+            return None
+
+        def step(self, w, gradient, state):
+            steps.append((w, w - 0.01 * gradient))
+            return steps[-1][1], state
+
+    small().fit(x, y, epochs=3, batch_size=8, optimiser=Spy(), diagnose=notes)
+    assert len(steps) == 15
+    for (epoch, parameters, before, _), (own, moved) in zip(notes.epochs, steps[4::5], strict=True):
+        np.testing.assert_array_equal(before, own, err_msg=str(epoch))
+        np.testing.assert_array_equal(parameters, moved)
+
+
+def test_a_watch_is_told_of_a_resumption_and_looks_on_at_the_same_samples():
+    x, y = data(300)
+    one, other = Notes(), Notes()
+    state = small().fit(x, y, epochs=3, diagnose=one).state
+    small().fit(x, y, epochs=5, resume=state, diagnose=other)
+    ((probe, _, _),), ((again, parameters, done),) = one.begun, other.begun
+    assert done == 3
+    np.testing.assert_array_equal(parameters, state.parameters)
+    assert [epoch for epoch, *_ in other.epochs] == [4, 5]
+    assert again(parameters) == probe(parameters)
+    assert again(parameters).samples == LOOKED_AT
+
+
+def test_what_a_watch_raises_ends_the_training_with_its_best_weights():
+    x, y = data()
+    net, plain = small(), small()
+    with pytest.raises(RuntimeError, match="enough"):
+        net.fit(x, y, epochs=9, diagnose=Notes(until=3))
+    plain.fit(x, y, epochs=3)
+    np.testing.assert_array_equal(net.parameters, plain.parameters)
+
+
+def test_what_is_no_watch_is_refused():
+    assert isinstance(Notes(), Watch)
+    for wrong in (0, -1, 1.5, True, "often", object(), Notes):
+        with pytest.raises((TypeError, ValueError), match="diagnose is a whole number of at least 1, or a watch"):
+            small().fit(*data(), epochs=1, diagnose=wrong)

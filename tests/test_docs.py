@@ -72,6 +72,20 @@ def test_nobody_imports_visualize() -> None:
         assert not re.search(r"^\s*(import|from) visualize", source.read_text(encoding="utf-8"), re.M), source
 
 
+def run_one_way(package: str, order: list[str]) -> None:
+    """Check that the modules of a package are these, and that each imports from those before it alone."""
+    for place, name in enumerate(order):
+        path = ROOT / package / name.replace(".", "/")
+        text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+        top = re.findall(rf"^from {package}(?:\.([\w.]+))? import \(?([\w, ]+)", text, re.M)
+        for module, names in top:
+            for used in [module] if module else names.replace(",", " ").split():
+                if used in order:
+                    assert order.index(used) < place, f"{name} imports {used}"
+    found = {m.removeprefix(f"{package}.") for m in MODULES if m.startswith(f"{package}.")}
+    assert found - {"_generate"} == set(order)
+
+
 def test_imports_run_one_way() -> None:
     order = ["op", "special", "ops", "value", "exact", "calculus", "vecmath", "machine", "invoke", "codegen", "csource"]
     order += ["record", "lower", "repeats", "tape", "workers", "compiler", "objectives"]
@@ -79,16 +93,14 @@ def test_imports_run_one_way() -> None:
     order += ["diagnose", "optimise", "learn", "neat", "layers", "nn"]
     order += [f"testing.{name}" for name in ("oracles", "report", "check", "rows", "graphs", "strategies")]
     order += ["testing", "testing.plugin", "testing._runs", "testing.mutation"]
-    found = {m.removeprefix("autograd.") for m in MODULES if m.startswith("autograd.")}
-    assert found - {"_generate"} == set(order)
-    for place, name in enumerate(order):
-        path = ROOT / "autograd" / name.replace(".", "/")
-        text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
-        top = re.findall(r"^from autograd(?:\.([\w.]+))? import \(?([\w, ]+)", text, re.M)
-        for module, names in top:
-            for used in [module] if module else names.replace(",", " ").split():
-                if used in order:
-                    assert order.index(used) < place, f"{name} imports {used}"
+    run_one_way("autograd", order)
+
+
+def test_imports_of_the_diagrams_run_one_way() -> None:
+    order = ["scales", "scene", "engines", "layout", "picture", "graph", "sources", "programs", "given", "shown"]
+    order += ["steps", "verdict", "looks", "terminal", "sheet", "views", "groups", "overtime", "digraph", "pages"]
+    order += ["diagrams", "recording", "charts", "animation"]
+    run_one_way("visualize", order)
 
 
 def test_the_namesake_is_told_of(tmp_path: Path) -> None:

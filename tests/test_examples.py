@@ -17,6 +17,7 @@ SHOWS = {
     "on_gradient.py": r"\(  13\) holds[\s\S]*misprint",
     "literature.py": r"(?:\n\w+ +\d+ +ok .*){11}",
     "rosenbrock.py": r"trust-ncg\): f = \d\.\de-(1[5-9]|[2-9]\d)",
+    "gallery.py": r"vanishing\.svg: 1\d\d kB[\s\S]*through_time\.svg: [\s\S]*motion\.svg: [\s\S]*page\.html: ",
     "vanishing.py": r"h3[\s\S]*picture:",
     "neat_xor.py": r"sent back: fitness 3\.99[\s\S]*1 xor 1 = 0\.0",
     "connectome.py": r"\(a\) the worm's wiring is .* p = [\s\S]*\(b\) the worm's wiring is .* p = ",
@@ -30,7 +31,10 @@ SHOWS = {
     ),
 }
 #: Arguments of those that would take long without.
-OPTIONS = {"connectome.py": ["--quick"]}
+OPTIONS = {
+    "connectome.py": ["--quick"],
+    "gallery.py": ["out", "--only", "vanishing", "dead", "through_time", "worm", "motion", "course", "page"],
+}
 
 
 def test_every_example_is_run() -> None:

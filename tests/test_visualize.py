@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-import stat
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -19,10 +18,11 @@ import autograd
 import visualize
 from autograd import Value, ops
 from autograd.net import Net
-from visualize import EngineError, EngineTimeoutError, Graph, draw, engines, graph, layout, scales, terminal
-from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT, UNSWEPT, root_mean_square
+from visualize import Graph, draw, engines, layout, scales, sources, terminal
+from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT, UNSWEPT
 from visualize.scene import Box, Curve, Group, Run, Scene, Text, text_width
-from visualize.verdict import attribution, cancellation, percent, skips, stretches
+from visualize.sources import root_mean_square
+from visualize.verdict import attribution, cancellation, percent, skips, stretches, strongest_paths
 
 SVG = "{http://www.w3.org/2000/svg}"
 embedded = pytest.mark.skipif(engines.embedded() is None, reason="graphviz-pure is not installed")
@@ -90,35 +90,6 @@ def parsed(svg):
     return ET.fromstring(svg)
 
 
-@pytest.fixture
-def engine(tmp_path, monkeypatch):
-    """Return a function that writes a fake layout engine and returns its path."""
-    monkeypatch.setattr(engines, "SMOKE_TIMEOUT", 3.0)
-
-    def make(body, name="fake-dot"):
-        path = tmp_path / name
-        path.write_text(f"#!{sys.executable}\nimport json, os, re, subprocess, sys, time\n{body}\n")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        return str(path)
-
-    return make
-
-
-# An engine that passes the smoke test and puts all nodes of a graph in a row.
-ROW = """
-dot = sys.stdin.read()
-names = list(dict.fromkeys(re.findall(r"^\\t*(n\\d+) \\[", dot, re.M))) or ["a", "b"]
-edges = re.findall(r"(n\\d+) -> (n\\d+) \\[.*?id=(e\\d+)", dot)
-at = {n: (50.0 + 90 * k, 20.0) for k, n in enumerate(names)}
-print(json.dumps({
-    "bb": f"0,0,{100 * len(names)},40",
-    "objects": [{"name": n, "pos": f"{x},{y}"} for n, (x, y) in at.items()],
-    "edges": [{"id": i, "pos": "e,1,1 " + " ".join(f"{x},{y}" for x, y in (at[s], at[s], at[t], at[t]))}
-              for s, t, i in edges],
-}))
-"""
-
-
 # Numbers. ------------------------------------------------------------------------------------------------------------
 
 
@@ -167,26 +138,6 @@ def test_edges_are_half_a_point_to_six_and_a_half():
     np.testing.assert_allclose(widths, [0.5, 0.5, 3.5, 6.5, 6.5])
 
 
-@pytest.mark.parametrize("palette", [scales.LIGHT, scales.DARK], ids=["light", "dark"])
-def test_the_palettes_can_be_read(palette):
-    paper = palette["paper"]
-    for decade in scales.CLASSES:
-        fill = scales.fill_role(decade)
-        assert scales.contrast(palette[scales.ink_role(fill)], palette[fill]) >= 4.5
-        assert scales.contrast(palette[scales.edge_role(decade)], paper) >= 3.3
-    for role in ("ink", "muted", "cool", "warm"):
-        assert scales.contrast(palette[role], paper) >= 4.5
-    assert scales.contrast(palette["faint"], paper) >= 3.0
-    assert scales.contrast(palette["ialarm"], palette["alarm"]) >= 4.5
-    assert scales.contrast(palette["ink"], palette["cell"]) >= 4.5
-    assert palette.keys() == scales.LIGHT.keys()
-
-
-def test_contrast_is_that_of_wcag():
-    assert scales.contrast("#000000", "#ffffff") == pytest.approx(21.0)
-    assert scales.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-
-
 # Graphs of Values. ---------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +146,7 @@ def test_a_value_graph_has_messages_and_levels_counted_to_the_loss():
     hidden = x * w
     loss = hidden.tanh() * x
     loss.backward()
-    g = graph.from_value(loss)
+    g = visualize.from_value(loss)
     at = {name: i for i, name in enumerate(g.names)}
     assert g.levels[at["w"]] == g.levels[at["x"]] == 0
     assert len(g) == 5
@@ -209,7 +160,7 @@ def test_a_value_graph_has_messages_and_levels_counted_to_the_loss():
 
 
 def test_a_shared_operand_has_two_edges():
-    g = graph.from_value(product())
+    g = visualize.from_value(product())
     assert g.edges == 2
     assert g.source.tolist() == [0, 0]
     assert draw(product(), engine="builtin").svg.count('class="edges"') == 1
@@ -218,12 +169,12 @@ def test_a_shared_operand_has_two_edges():
 
 def test_plain_numbers_are_part_of_the_label():
     x = Value(2.0, name="x")
-    labels = [graph._operation(v) for v in (x + 3, 2 - x, x**2, -x, x / 4, abs(x), ops.clip(x, 0.0, 1.0), x * x)]
+    labels = sources.operations((x + 3, 2 - x, x**2, -x, x / 4, abs(x), ops.clip(x, 0.0, 1.0), x * x))
     assert labels == ["+ 3", "2 −", "^ 2", "neg", "÷ 4", "abs", "clip(·, 0, 1)", "×"]
 
 
 def test_names_that_are_missing_or_taken_are_made_up():
-    g = graph.from_value(Value(1.0, name="x") * Value(2.0, name="x"))
+    g = visualize.from_value(Value(1.0, name="x") * Value(2.0, name="x"))
     assert g.names[0] == "x"
     assert g.names[1].startswith("x #")
     assert len(set(g.names)) == 3
@@ -235,9 +186,9 @@ def test_gradients_of_several_sweeps_are_announced():
     x = Value(2.0, name="x")
     y = x * 3
     y.backward()
-    assert graph.from_value(y).notes == ()
+    assert visualize.from_value(y).notes == ()
     y.backward()
-    assert "more than one sweep" in graph.from_value(y).notes[0]
+    assert "more than one sweep" in visualize.from_value(y).notes[0]
 
 
 # Graphs of nets. -----------------------------------------------------------------------------------------------------
@@ -245,7 +196,7 @@ def test_gradients_of_several_sweeps_are_announced():
 
 def test_a_net_has_the_loss_as_one_more_node():
     net = small_net()
-    g = graph.from_net(net)
+    g = visualize.from_net(net)
     assert (len(g), g.edges) == (11, 15)
     assert g.names[-1] == "L"
     assert g.kinds[-1] == LOSS
@@ -262,7 +213,7 @@ def test_several_samples_are_shown_by_their_root_mean_square():
     net = Net.layered([2, 3, 1], seed=4)
     net.forward([[1.0, 2.0], [0.5, -1.0], [0.1, 0.2]])
     net.sweep([[1.0], [0.0], [0.5]])
-    g = graph.from_net(net)
+    g = visualize.from_net(net)
     np.testing.assert_allclose(g.gradients[:-1], np.sqrt((net.delta**2).mean(axis=1)))
     assert "3 samples" in draw(net, engine="builtin").caption
     assert (np.sign(g.messages[:9]) == np.sign(net.weights)).all()
@@ -282,14 +233,14 @@ def test_an_output_that_feeds_others_gets_only_its_own_part_from_the_loss():
     net.neuron("z", "linear", {"y": 2.0}, output=True)
     net.forward([0.5])
     net.sweep([0.1, 0.2])
-    g = graph.from_net(net)
+    g = visualize.from_net(net)
     slope = 1 - net["y"].phi ** 2
     from_z = slope * 2.0 * net["z"].delta
     assert g.messages[2] == pytest.approx(net["y"].delta - from_z)
 
 
 def test_references():
-    g = graph.from_net(small_net())
+    g = visualize.from_net(small_net())
     assert g.scale().reference == abs(small_net()["y"].delta)
     assert g.scale("absolute").reference == 1
     assert g.scale("loss").reference == small_net().loss
@@ -302,7 +253,7 @@ def test_references():
 
 
 def test_what_is_no_graph_is_refused():
-    with pytest.raises(TypeError, match=r"expected a Value, a Net or a visualize.Graph, got list"):
+    with pytest.raises(TypeError, match=r"expected a Value, a Net, a compiled function or a visualize.Graph, got list"):
         draw([1.0])
 
 
@@ -322,7 +273,7 @@ def odd_graph():
 def test_marks():
     loss = odd_graph()
     loss.backward()
-    g = graph.from_value(loss)
+    g = visualize.from_value(loss)
     marks = dict(zip(g.names, g.marks.tolist(), strict=True))
     assert marks["a"] == marks["L"] == ALIVE
     assert marks["b"] == marks["k"] == DETACHED
@@ -340,7 +291,7 @@ def test_marks():
 
 def test_before_a_sweep_nodes_are_hollow_and_say_so():
     loss = odd_graph()
-    g = graph.from_value(loss)
+    g = visualize.from_value(loss)
     assert set(g.marks.tolist()) == {UNSWEPT, DETACHED}
     diagram = draw(loss, engine="builtin")
     assert diagram.verdict == "L.backward() has not run: there is no gradient to judge"
@@ -361,7 +312,7 @@ def test_a_value_that_never_reaches_the_loss_has_no_path():
     net.neuron("end", "tanh", {"x": 1.0})
     net.forward([1.0, 1.0])
     net.sweep([0.0])
-    g = graph.from_net(net)
+    g = visualize.from_net(net)
     assert [g.names[i] for i in np.flatnonzero(g.marks == DETACHED)] == ["unused", "end"]
     assert "left out: 2 units with no path to the loss: unused, end" in visualize.verdict(net)
 
@@ -575,136 +526,6 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
 
 
-# Engines. ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bare(tmp_path, monkeypatch):
-    """A machine without any engine; those in tmp_path are on its PATH."""
-
-    def not_installed(name):
-        raise engines.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("GRAPHVIZ_DOT", raising=False)
-    monkeypatch.setattr(engines, "embedded", lambda: None)
-    monkeypatch.setattr(engines.metadata, "version", not_installed)
-
-
-def test_the_order_of_the_engines(engine, bare, monkeypatch):
-    env, dot = engine(ROW, "from-env"), engine(ROW, "dot")
-    monkeypatch.setenv("GRAPHVIZ_DOT", env)
-    monkeypatch.setattr(engines.metadata, "version", lambda _: "2.0")
-    monkeypatch.setattr(engines, "embedded", lambda: env)
-    assert [e.name for e in engines.candidates()] == ["from-env", "dot", "graphviz-pure", "pygraphviz"]
-    assert draw(small_net()).layout.engine == "from-env"
-    monkeypatch.delenv("GRAPHVIZ_DOT")
-    assert draw(small_net()).layout.engine == "dot"
-    assert draw(small_net(), engine=env).layout.engine == "from-env"
-    os.remove(dot)
-    assert draw(small_net()).layout.engine == "graphviz-pure"
-
-
-def test_an_engine_that_does_not_work_is_passed_over(engine, bare, monkeypatch):
-    for k, body in enumerate(("sys.exit('no such option')", "print('garbage')", "os.kill(os.getpid(), 11)",
-                              "print(json.dumps({'objects': []}))")):
-        path = engine(body, f"dot{k}")
-        monkeypatch.setenv("GRAPHVIZ_DOT", path)
-        assert draw(small_net()).layout.engine == "builtin"
-
-
-def test_garbage_after_a_passed_smoke_test_is_passed_over_too(engine, bare, monkeypatch):
-    bodies = [f"{ROW}\nif len(names) > 2: print('rubbish')", ROW.replace('names = ', 'cut = 9\nnames = ').replace(
-        "for n, (x, y) in at.items()]", "for n, (x, y) in list(at.items())[:cut]]"), ROW.replace("e,1,1 ", "e,1,x ")]
-    for k, body in enumerate(bodies):
-        path = engine(body, f"bad{k}")
-        monkeypatch.setenv("GRAPHVIZ_DOT", path)
-        assert draw(small_net()).layout.engine == "builtin"
-        with pytest.raises(EngineError, match=r"is no layout|left out"):
-            draw(small_net(), engine=path)
-
-
-def test_an_engine_asked_for_that_fails_raises(engine):
-    with pytest.raises(EngineError, match="there is no program '/no/such/dot'"):
-        draw(small_net(), engine="/no/such/dot")
-    with pytest.raises(EngineError, match=r"was asked for and does not work: .* \(exit status 1\): no such option"):
-        draw(small_net(), engine=engine("sys.exit('no such option')"))
-    with pytest.raises(EngineError, match=r"does not work: .* wrote b'hello"):
-        draw(small_net(), engine=engine("print('hello')", "talker"))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_engine_that_crashes_is_named_with_its_signal(engine):
-    with pytest.raises(EngineError, match=r"failed \(signal 11\): without a word"):
-        draw(small_net(), engine=engine("os.kill(os.getpid(), 11)"))
-
-
-def test_an_engine_that_hangs_is_ended_with_all_that_it_started(engine, bare, monkeypatch):
-    # The grandchild holds the pipes open: ending the child alone would wait for it.
-    hang = f"""
-dot = sys.stdin.read()
-if "n0" in dot:
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    time.sleep(60)
-sys.stdin = __import__("io").StringIO(dot)
-{ROW}
-"""
-    path = engine(hang, "sleeper")
-    start = time.monotonic()
-    with pytest.raises(EngineTimeoutError, match=r"did not finish in 0.5 s; give it longer with timeout="):
-        draw(small_net(), engine=path, timeout=0.5)
-    assert time.monotonic() - start < 10
-    monkeypatch.setenv("GRAPHVIZ_DOT", path)
-    assert draw(small_net(), timeout=0.5).layout.engine == "builtin"
-
-
-def test_an_engine_that_moves_what_is_pinned_makes_no_pictures(engine):
-    path = engine(ROW, "mover")
-    assert engines.named(path).works("json0")
-    with pytest.raises(EngineError, match="mover does not keep nodes in their places"):
-        draw(small_net(), engine=path, format="png")
-
-
-def test_without_any_engine_there_are_pictures_and_a_clear_error_for_png(bare):
-    diagram = draw(small_net())
-    assert diagram.layout.engine == "builtin"
-    parsed(diagram.svg)
-    with pytest.raises(EngineError, match=r"cannot make a PNG: no engine here writes PNG. pip install graphviz-pure"):
-        diagram.png()
-    with pytest.raises(EngineError, match=r"cannot make a PDF: .* print the SVG from a browser"):
-        draw(small_net(), format="pdf")
-
-
-@embedded
-def test_the_embedded_engine_lays_out_and_makes_png(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))  # scripts are often not on the PATH
-    monkeypatch.delenv("GRAPHVIZ_DOT", raising=False)
-    diagram = draw(small_net())
-    assert diagram.layout.engine == "graphviz-pure"
-    for view in ("labels", "circles", "levels"):
-        diagram = draw(small_net(), view, format="png")
-        png = diagram.png()
-        assert png.startswith(b"\x89PNG")
-        width, height = (int.from_bytes(png[k : k + 4], "big") for k in (16, 20))
-        # The PNG is the composed picture, so it has the size of the SVG.
-        assert width == pytest.approx(diagram.scene.width * 2, abs=8)
-        assert height == pytest.approx(diagram.scene.height * 2, abs=8)
-        assert diagram._repr_mimebundle_()["image/png"] == png
-
-
-@embedded
-def test_png_and_svg_have_the_same_content():
-    diagram = draw(small_net())
-    pinned = diagram.scene.dot(scales.LIGHT)
-    drawn = engines.named("graphviz-pure").run(pinned, [engines.PINNED, "-Tsvg"], 10).decode()
-
-    def letters(svg):
-        whole = "".join("".join(e.itertext()) for e in parsed(svg).iter(SVG + "text"))
-        return sorted(re.sub(r"\s", "", whole))
-
-    assert letters(drawn) == letters(diagram.svg)
-
-
 # The layout of our own. ----------------------------------------------------------------------------------------------
 
 
@@ -834,6 +655,49 @@ def test_all_of_an_attributed_gradient_comes_from_the_loss(n, random):
     assert attribution(g).nodes[-1] == pytest.approx(1.0)
 
 
+def every_path(graph, i):
+    """All ways from a node to the loss: (edges, share) with the shares multiplied one by one."""
+    out = np.flatnonzero(graph.source == i)
+    total = np.abs(graph.messages[out]).sum()
+    if i in graph.roots:
+        yield (), 1.0
+    for e in out.tolist():
+        for rest, share in every_path(graph, int(graph.target[e])):
+            yield (e, *rest), share * abs(graph.messages[e]) / total if total else 0.0
+
+
+@given(st.integers(2, 8), st.randoms(use_true_random=False))
+def test_the_strongest_path_is_the_best_of_all(n, random):
+    edges = [(i, j) for i in range(n) for j in range(i + 1, n) if random.random() < 0.6]
+    gradients = [random.choice([-2.0, -0.3, 0.0, 0.7, 1.0]) for _ in range(n)]
+    kinds = [INPUT if not any(t == i for _, t in edges) else UNIT for i in range(n - 1)] + [LOSS]
+    graph = fake(edges, gradients, kinds, factors=[random.choice([-3.0, -0.5, 0.0, 0.1, 1.0]) for _ in edges])
+    mass = sum(abs(gradients[i]) for i in range(n) if kinds[i] == INPUT)
+    paths = strongest_paths(graph, n)
+    assert [p.share for p in paths] == sorted((p.share for p in paths), reverse=True)
+    found = {p.nodes[0]: p for p in paths}
+    for i in range(n):
+        ways = dict(every_path(graph, i)) if kinds[i] == INPUT else {}
+        best = max(ways.values(), default=0.0)
+        assert (i in found) == (best * abs(gradients[i]) > 0)
+        if i in found:
+            path = found[i]
+            assert path.share == pytest.approx(best * abs(gradients[i]) / mass, rel=1e-12)
+            assert ways[path.edges] == pytest.approx(best, rel=1e-12)
+            assert path.nodes == (i, *(int(graph.target[e]) for e in path.edges))
+
+
+def test_the_strongest_path_is_said_and_drawn_on_top(monkeypatch):
+    net = small_net()
+    (path,) = strongest_paths(net, 1)
+    assert "the strongest path, x3 → y, carries 9" in visualize.verdict(net)
+    monkeypatch.setattr(visualize.views, "CROWD", 3)
+    diagram = draw(net, "circles")
+    drawn = [g.name for g in diagram.scene.back if g.name.startswith("e")]
+    assert set(drawn[-len(path.edges):]) <= {f"e{e}" for p in strongest_paths(net) for e in p.edges}
+    assert "on top the strongest path to each of 3 inputs" in diagram.svg
+
+
 def test_attribution_survives_huge_tiny_and_nonfinite_messages():
     for size in (1e308, 1e-308):
         g = fake([(0, 1), (0, 2), (1, 2)], [1.0, 1.0, 1.0], kinds=[INPUT, UNIT, LOSS], factors=[size, size, 1.0])
@@ -895,14 +759,14 @@ def test_the_text_view_has_the_numbers_of_the_picture():
     assert text.startswith("net.sweep() · 11 nodes · 15 edges\n")
     row = next(line for line in text.splitlines() if " h3  " in line)
     assert row.split() == ["1", "h3", "relu", "0", "0", "dead", "x1", "×", "−1.2,", "x3", "×", "−0.4"]
-    row = next(line for line in text.splitlines() if " x3 " in line and "input" in line)
+    row = next(line for line in text.splitlines() if " x3 " in line and " input " in line)
     assert "0.0296" in row
 
 
 def test_the_text_view_can_be_ascii(monkeypatch):
     diagram = draw(odd_graph(), engine="builtin")
-    plain = terminal.text(diagram.graph, diagram.scale, "L · title", diagram.verdict, ascii_only=True)
-    assert plain.isascii()
+    assert diagram.ascii.isascii()
+    assert "delta" in draw(small_net(), engine="builtin").ascii
 
     class Old:
         encoding = "ascii"
@@ -937,7 +801,7 @@ def test_gates_feed_what_they_gate():
     rng = np.random.default_rng(0)
     net.forward(rng.normal(size=(3, 5, 1)))
     net.sweep(rng.normal(size=(3, 5, 1)))
-    graph = visualize.graph.from_net(net)
+    graph = visualize.from_net(net)
     (edge,) = graph.gates
     assert graph.names[graph.source[edge]] == "g"
     assert graph.names[graph.target[edge]] == "y"

@@ -1,41 +1,46 @@
 """Diagrams of the gradient: `draw` makes a `Diagram`, which gives the picture in any format.
 
-The layout engine says only where nodes go. The picture around them is composed in `views`: title, verdict, histogram
-strip, legend. Three views by size: "labels" writes name, value and gradient into every node; "circles" colours nodes
-and puts a histogram of every level over them; "levels" draws levels as boxes with a histogram each.
+The layout engine says only where nodes go. The picture around them is composed by the views: title, verdict, histogram
+strip, legend. "labels" writes name, value and gradient into every node; "circles" colours nodes and puts a histogram of
+every level over them; "levels" and "groups" draw boxes with a histogram each; "time" draws the units of a recurrent net
+by the steps of its sequences.
 """
 
 from __future__ import annotations
 
+import math
 import os
-import re
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import graphviz
-import numpy as np
 
-from autograd import files
-from visualize import engines, layout, terminal
-from visualize.engines import BUILTIN, EngineError, EngineTimeoutError
-from visualize.graph import Graph, as_graph, short
-from visualize.layout import Layout, Route
-from visualize.looks import SMALL, TEXT, counts, edge_lines, looks_of, node_lines, node_tip, shape_of, sizes, strokes_of
-from visualize.scales import DARK, LIGHT, THEMES, Ints, Scale
-from visualize.scene import Scene, text_width
-from visualize.verdict import verdict
-from visualize.views import CALM, COMPOSERS, MOST_EDGES, drawn_edges
+from visualize import pages, terminal
+from visualize.digraph import digraph, lay_out
+from visualize.given import Recorded, as_graph
+from visualize.graph import Graph, short
+from visualize.groups import Grouping, compose_groups, compose_levels
+from visualize.layout import Layout
+from visualize.looks import counts
+from visualize.overtime import compose_time
+from visualize.overtime import table as over_time_table
+from visualize.picture import Picture, check_choice, format_of
+from visualize.scales import DARK, LIGHT
+from visualize.scene import Scene
+from visualize.shown import Channel, difference, of_edges, of_nodes, same_structure
+from visualize.steps import Steps
+from visualize.verdict import changes, verdict
+from visualize.views import MOST_EDGES, compose_circles, compose_labels
 
-FORMATS = ("svg", "png", "pdf", "dot", "text")
-VIEWS = ("auto", "labels", "circles", "levels")
+COMPOSERS: dict[str, Callable[[Diagram], Scene]] = {
+    "labels": compose_labels, "circles": compose_circles, "levels": compose_levels, "groups": compose_groups,
+    "time": compose_time,
+}  # fmt: skip
+VIEWS = ("auto", *COMPOSERS)
 #: Largest numbers of nodes and edges of a view that "auto" takes.
 LABELLED, LABELLED_EDGES = 60, 150
 CIRCLES, CIRCLES_EDGES = 2000, MOST_EDGES
-#: Dots per inch of a PNG.
-DPI = 144
 
 
 def draw(
@@ -46,22 +51,43 @@ def draw(
     path: str | os.PathLike[str] | None = None,
     theme: str = "light",
     title: str | None = None,
+    fill: str = "delta",
+    edges: str = "message",
     ref: float | str = "output",
+    rate: float | None = None,
+    against: Any = None,
+    group: Grouping | None = None,
+    at: Any = None,
+    steps: Recorded | Sequence[tuple[str, Graph]] = (),
     engine: str | os.PathLike[str] | None = None,
     timeout: float = 10.0,
 ) -> Diagram:
     """Draw a graph with the gradients that its last sweep left.
 
     Args:
-        x: the Value on which backward() was called, a Net after a sweep, or a `Graph`.
+        x: the Value on which backward() was called, a Net after a sweep, a function compiled by `autograd.jit`, or a
+            `Graph`.
         view: "labels" (every node with its numbers), "circles" (colour and a histogram per level), "levels" (a box
-            per level), or "auto": the first of them that suits the size.
-        format: "svg", "png", "pdf", "dot" or "text": what is made at once, so that what cannot be made is known here;
-            a Diagram gives the others when asked. Default: that of `path`, else "svg".
+            per level), "groups" (a box per group), "time" (the units of a recurrent net by time steps), or "auto": the
+            first that suits the graph and its size.
+        format: "svg", "png", "pdf", "html", "dot" or "text": what is made at once, so that what cannot be made is known
+            here; a Diagram gives the others when asked. Default: that of `path`, else "svg".
         path: a file to save it in, as `Diagram.save` does.
         theme: "light", "dark", or "auto": an SVG that follows the reader's system.
         title: the bold part of the title line; default the call that made the gradients.
+        fill: what the colour of the nodes shows: "delta", "gradient" (the norm of dL/dw over the links that lead in),
+            "value", or "update" (the update ratio rate*|dL/dw| / |w|, on a scale around the usual 10^-3).
+        edges: what colour and width of the edges show: "message" (w*delta), "weight" (dL/dw) or "update".
         ref: the gradient that counts as healthy: "output" (median of the outputs), "loss", "absolute" or a number.
+        rate: the size of a step, for "update".
+        against: the same graph after another sweep (a `Graph`, made before this one): the picture shows how sizes have
+            changed, and where signs flipped.
+        group: a function that tells the group of a node, given a `visualize.Node` (name, op, level); "hidden 1/weights"
+            is a group in the cluster "hidden 1". Default, in the view "groups": by the name without the numbers at its
+            end. With it, "auto" is "groups".
+        at: the samples [N, p] at which a compiled function is drawn.
+        steps: the `record` of a training, or pairs (label, graph) of the same graph at several times: a page (HTML) has
+            a slider over them. Drawn is x; a recording given as x is drawn as it ended, with its steps.
         engine: "dot", "graphviz-pure", "pygraphviz", "builtin" or the path of a program with the options of dot;
             default the first that works.
         timeout: seconds for the layout; after that the built-in layout takes over, unless `engine` was given.
@@ -71,7 +97,7 @@ def draw(
 
     Raises:
         TypeError: if x is not a graph.
-        ValueError: if an option is none of those above.
+        ValueError: if an option is none of those above, or the graph has not what is to be shown.
         EngineError: if the engine asked for is missing or fails, or no engine makes the format.
 
     >>> from autograd import Value
@@ -82,86 +108,125 @@ def draw(
     'the gradient keeps its size: the medians of all levels lie within 0.8 decades'
     """
     if format is None:
-        format = _format_of(path) if path is not None else "svg"
-    for what, given, known in (("format", format, FORMATS), ("view", view, VIEWS), ("theme", theme, THEMES)):
-        if given not in known:
-            raise ValueError(f"{what}={given!r} is not known; it is one of {', '.join(map(repr, known))}")
-    if not timeout > 0:
-        raise ValueError(f"timeout is a positive number of seconds, got {timeout!r}")
-    graph = as_graph(x)
+        format = format_of(path, Diagram.FORMATS) if path is not None else "svg"
+    check_choice("view", view, VIEWS)
+    if isinstance(x, Recorded):
+        x, steps = x.graph(-1), steps or x
+    graph = as_graph(x, at)
+    other = None if against is None else as_graph(against, at)
     if view == "auto":
-        view = _view_for(len(graph), graph.edges)
-    diagram = Diagram(graph, view, format, theme, short(title or graph.call), graph.scale(ref), engine, timeout)
-    if format in ("svg", "png", "pdf"):
+        timed = graph.over_time is not None and fill == "delta" and other is None
+        view = "groups" if group is not None else "time" if timed else _view_for(graph)
+    if isinstance(steps, Recorded):
+        steps = steps.steps()
+    diagram = Diagram(graph, view, fill=fill, edges=edges, ref=ref, rate=rate, against=other, group=group, steps=steps,
+                      format=format, theme=theme, title=title, engine=engine, timeout=timeout)  # fmt: skip
+    if format in ("svg", "png", "pdf", "html"):
         diagram.render(format)
     if path is not None:
         diagram.save(path, format)
     return diagram
 
 
-def _view_for(nodes: int, edges: int) -> str:
-    if nodes <= LABELLED and edges <= LABELLED_EDGES:
+def _view_for(graph: Graph) -> str:
+    if len(graph) <= LABELLED and graph.edges <= LABELLED_EDGES:
         return "labels"
-    return "circles" if nodes <= CIRCLES and edges <= CIRCLES_EDGES else "levels"
+    return "circles" if len(graph) <= CIRCLES and graph.edges <= CIRCLES_EDGES else "levels"
 
 
-def _format_of(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    found = {"gv": "dot", "txt": "text"}.get(suffix, suffix)
-    if found not in FORMATS:
-        raise ValueError(f"{os.fspath(path)!r} does not end as a picture does: use .svg, .png, .pdf, .dot (.gv) or "
-                         ".txt, or say format=")
-    return found
+class Diagram(Picture):
+    """A drawn graph. Notebooks show the picture, `print` the text view. Made by `draw`, which has the arguments.
 
-
-class Diagram:
-    """A drawn graph. Notebooks show the picture, `print` the text view. Made by `draw`.
-
-    Args:
+    Attributes:
         graph: what is drawn.
-        view: "labels", "circles" or "levels".
-        format: what a notebook shows beside the text.
-        theme: "light", "dark" or "auto".
-        title: the bold part of the title line.
-        scale: the decade scale.
-        engine: the engine asked for, or None.
-        timeout: seconds for the layout.
+        view: "labels", "circles", "levels", "groups" or "time".
+        nodes: what the colour of the nodes shows.
+        edges: what colour and width of the edges show.
+        scale: the decade scale of the gradients.
+        group: what tells the group of a node.
+        against: the graph after the other sweep, or None.
+        steps: the graph at several times, for the slider of a page.
     """
 
+    FORMATS: ClassVar[tuple[str, ...]] = ("svg", "png", "pdf", "html", "dot", "text")
+
     def __init__(
-        self, graph: Graph, view: str, format: str, theme: str, title: str, scale: Scale,
-        engine: str | os.PathLike[str] | None, timeout: float,
-    ) -> None:  # fmt: skip
+        self,
+        graph: Graph,
+        view: str,
+        *,
+        fill: str = "delta",
+        edges: str = "message",
+        ref: float | str = "output",
+        rate: float | None = None,
+        against: Graph | None = None,
+        group: Grouping | None = None,
+        steps: Sequence[tuple[str, Graph]] = (),
+        format: str = "svg",
+        theme: str = "light",
+        title: str | None = None,
+        engine: str | os.PathLike[str] | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        super().__init__(short(title or graph.call), format, theme, engine, timeout)
         self.graph = graph
         self.view = view
-        self.format = format
-        self.theme = theme
-        self.title = title
-        self.scale = scale
-        self._engine = engine
-        self._timeout = timeout
-        self._pictures: dict[str, bytes] = {}
+        self.scale = graph.scale(ref)
+        self.group = group
+        self.against = against
+        self.steps = steps
+        self._shown = fill, edges, ref, rate
+        self.nodes, self.edges = self.channels(graph)
+        if against is not None:
+            same_structure(graph, against)
+            for one, what in ((graph, "x"), (against, "against")):
+                if not one.swept:
+                    raise ValueError(f"two sweeps are compared, and {what} has none: {one.call} not run")
+            many = max(graph.samples, against.samples) > 1
+            nodes, lines = self.channels(against)
+            self.nodes, self.edges = difference(self.nodes, nodes, many), difference(self.edges, lines, many)
+
+    def channels(self, graph: Graph) -> tuple[Channel, Channel]:
+        """Return what this diagram shows of nodes and edges, of the same graph at another time.
+
+        Args:
+            graph: that graph.
+        """
+        fill, edges, _, rate = self._shown
+        ref = self.reference(graph)
+        return of_nodes(graph, fill, ref, rate), of_edges(graph, edges, ref, rate)
+
+    def reference(self, graph: Graph) -> float | str:
+        """Return what counts as healthy in the same graph at another time.
+
+        Args:
+            graph: that graph.
+        """
+        ref = self._shown[2]
+        lost = ref == "loss" and not (graph.loss and math.isfinite(graph.loss))
+        return self.scale.reference if lost else ref  # of a time without a loss
 
     @cached_property
     def verdict(self) -> str:
         """What the picture shows, in words; a sentence per line."""
-        return verdict(self.graph, ref=self.scale.reference)
+        found = verdict(self.graph, ref=self.scale.reference)
+        return found if self.against is None else f"{changes(self.graph, self.nodes)}\n{found}"
 
     @cached_property
     def layout(self) -> Layout | None:
-        """Where the nodes are; None for the levels view, which has none."""
-        return None if self.view == "levels" else _lay_out(self)
+        """Where the nodes are; None for the views of boxes and strips, which have no engine."""
+        return lay_out(self) if self.view in ("labels", "circles") else None
 
     @property
     def caption(self) -> str:
         """What the picture leaves out and who laid it out."""
-        parts = [f"view {self.view!r}", *self.graph.notes]
+        parts = [f"view {self.view!r}", *(self.graph.notes if self.view != "time" else ())]
         if self.view == "circles":
             parts.append("names, values and signs are in the tooltips and in the text view")
-        if self.view == "levels":
-            parts.append(f"{len(self.graph):,} nodes are shown by level, none by itself")
+        if self.view in ("levels", "groups"):
+            parts.append(f"{len(self.graph):,} nodes are shown by {self.view[:-1]}, none by itself")
         if self.layout is not None:
-            parts.append(f"layout: {self.layout.engine}")
+            parts.append(f"layout: {self.layout.credit}")
         return " · ".join(parts)
 
     @cached_property
@@ -169,253 +234,43 @@ class Diagram:
         """The composed picture."""
         return COMPOSERS[self.view](self)
 
-    @cached_property
-    def svg(self) -> str:
-        """The picture as an SVG document."""
-        return self.scene.svg(self.theme)
-
     @property
     def dot(self) -> graphviz.Digraph:
         """The graph as DOT with its labels and colours, laid out by nobody yet."""
-        return _digraph(self, DARK if self.theme == "dark" else LIGHT, with_title=True)
+        return digraph(self, DARK if self.theme == "dark" else LIGHT)
+
+    @cached_property
+    def html(self) -> str:
+        """The picture as a page of its own: zoom, search, paths; it needs no network."""
+        # The views of boxes and strips have the difference in the picture itself.
+        return pages.page(self, self.steps, None if self.layout is None else self.against)
 
     @cached_property
     def text(self) -> str:
         """The text view: verdict and table, in Unicode."""
-        return terminal.text(self.graph, self.scale, self._headline, self.verdict)
+        parts = [terminal.text(self.graph, self.nodes, self.headline, self.verdict)]
+        if self.graph.over_time is not None and self.graph.swept:
+            parts.append(over_time_table(Steps.of(self.graph)))
+        return "\n\n".join(parts)
 
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The title and the size."""
         return f"{self.title} · {counts(self.graph)}"
 
-    def png(self) -> bytes:
-        """Return the picture as PNG.
-
-        Raises:
-            EngineError: if no engine makes one; with what to install.
-        """
-        return self._picture("png")
-
-    def pdf(self) -> bytes:
-        """Return the picture as PDF.
-
-        Raises:
-            EngineError: if no engine makes one; with what to install.
-        """
-        return self._picture("pdf")
-
-    def _picture(self, kind: str) -> bytes:
-        """Let an engine turn the composed picture into PNG or PDF; nothing is laid out again."""
-        if kind in self._pictures:
-            return self._pictures[kind]
-        dot = self.scene.dot(DARK if self.theme == "dark" else LIGHT)
-        options = [engines.PINNED, *([f"-Gdpi={DPI}"] if kind == "png" else []), f"-T{kind}"]
-        asked = None if self._engine == BUILTIN else self._engine
-        failures = []
-        for candidate in engines.working(kind, asked):
-            try:
-                out = candidate.run(dot, options, max(self._timeout, engines.SMOKE_TIMEOUT))
-            except EngineError as error:
-                failures.append(str(error))
-                continue
-            if engines.looks_like(kind, out):
-                self._pictures[kind] = out
-                return out
-            failures.append(f"the layout engine {candidate.name} wrote something that is no {kind}")
-        advice = ("pip install graphviz-pure, or install Graphviz" if kind == "png" else
-                  "install Graphviz (apt install graphviz, brew install graphviz), or print the SVG from a browser")
-        why = "; ".join(failures) or f"no engine here writes {kind.upper()}"
-        raise EngineError(f"cannot make a {kind.upper()}: {why}. {advice}; SVG needs no engine")
-
     def render(self, format: str) -> str | bytes:
-        """Return the diagram in a format: text for "svg", "dot" and "text", bytes for "png" and "pdf".
+        """Return the diagram in a format: bytes for "png" and "pdf", else text.
 
         Args:
-            format: one of those.
+            format: one of `FORMATS`.
 
         Raises:
             ValueError: if it is none of them.
             EngineError: if no engine makes it.
         """
-        if format in ("png", "pdf"):
-            return self._picture(format)
-        if format == "svg":
-            return self.svg
-        if format == "dot":
-            return str(self.dot.source)
-        if format == "text":
-            return self.text + "\n"
-        raise ValueError(f"format={format!r} is not known; it is one of {', '.join(map(repr, FORMATS))}")
-
-    def save(self, path: str | os.PathLike[str], format: str | None = None) -> Path:
-        """Save the diagram; the file is complete or not there at all.
-
-        Args:
-            path: where; the suffix tells the format: .svg, .png, .pdf, .dot, .gv or .txt.
-            format: the format, whatever the suffix.
-
-        Returns:
-            The path.
-
-        Raises:
-            ValueError: if the format is not known.
-            EngineError: if no engine makes it.
-            OSError: if the file cannot be written.
-        """
-        drawn = self.render(format or _format_of(path))
-        path = Path(path)
-        whole = drawn if isinstance(drawn, bytes) else drawn.encode()
-        return files.write(path, whole)
-
-    def __str__(self) -> str:
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        try:
-            "δ█−".encode(encoding)
-        except (UnicodeEncodeError, LookupError):
-            return terminal.text(self.graph, self.scale, self._headline, self.verdict, ascii_only=True)
-        return self.text
+        if format == "html":
+            return self.html
+        return str(self.dot.source) if format == "dot" else super().render(format)
 
     def __repr__(self) -> str:
         return f"<Diagram of {self.title}: {counts(self.graph)}, view {self.view!r}>"
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/plain": self.text}
-        if self.format in ("svg", "pdf"):
-            bundle["image/svg+xml"] = self.svg
-        elif self.format == "png":
-            bundle["image/png"] = self.png()
-        return bundle
-
-
-# DOT and layout. -----------------------------------------------------------------------------------------------------
-
-
-def _digraph(
-    diagram: Diagram, palette: Mapping[str, str], with_title: bool, edges: Sequence[int] | None = None
-) -> graphviz.Digraph:
-    """Return the graph, or the part with some of its edges, as DOT: plain attributes only, on which engines agree."""
-    graph, circles = diagram.graph, diagram.view != "labels"
-    dot = graphviz.Digraph("dagrad")
-    dot.attr("graph", rankdir="LR", bgcolor=palette["paper"], fontname="Helvetica", fontcolor=palette["ink"],
-             nodesep="0.1" if circles else "0.3", ranksep=f"{_gap(graph) / 72 if circles else 0.5:.3f}")
-    if circles and (len(graph) > CALM or graph.edges > 4 * CALM):
-        dot.attr("graph", splines="line")
-    if with_title:
-        caption = f"{diagram._headline}\n{diagram.verdict}"
-        dot.attr("graph", label=_dot_text(caption.split("\n"), "\\n"), labelloc="t")
-    dot.attr("node", fontname="Helvetica", fontsize=_points(TEXT), fixedsize="true", margin="0")
-    dot.attr("edge", fontname="Helvetica", fontsize=_points(SMALL), fontcolor=palette["muted"])
-    widths, heights = sizes(graph, diagram.view == "circles")
-    for i, look in enumerate(looks_of(graph, diagram.scale)):
-        shape = shape_of(graph, i)
-        styles = ["filled", *(["rounded"] if shape == "round" and not circles else []),
-                  *([look.dash] if look.dash != "solid" else [])]
-        kind = {"round": "circle" if circles else "box", "ellipse": "doublecircle"}.get(shape, shape)
-        lines = [] if circles else node_lines(graph, i)
-        justify = "\\n" if kind in ("doublecircle", "octagon") else "\\l"
-        text = _dot_text([line if justify == "\\n" else f"  {line}" for line in lines], justify)
-        dot.node(f"n{i}", label=text, shape=kind, style=",".join(styles), fillcolor=palette[look.fill],
-                 color=palette[look.line], fontcolor=palette[look.ink], penwidth=_points(look.pen),
-                 width=f"{widths[i] / 72:.4f}", height=f"{heights[i] / 72:.4f}",
-                 tooltip=_dot_text(node_tip(graph, diagram.scale, i).split("\n"), "\\n"))
-    strokes = strokes_of(graph, diagram.scale)
-    for k, e in enumerate(range(graph.edges) if edges is None else edges):
-        stroke = strokes[e]
-        lines = [] if circles else edge_lines(graph, e)
-        attributes = {"label": _dot_text(lines, "\\n")} if lines else {}
-        dot.edge(f"n{graph.source[e]}", f"n{graph.target[e]}", id=f"e{k}", color=palette[stroke.line],
-                 penwidth=_points(stroke.pen), style=stroke.dash, arrowsize=f"{_arrow_size(stroke.pen):.3f}",
-                 **({"arrowhead": "none"} if circles else {}), **attributes)
-    if circles:
-        before = ""
-        for level in np.unique(graph.levels).tolist():
-            here = [f"n{i}" for i in np.flatnonzero(graph.levels == level).tolist()]
-            with dot.subgraph() as rank:
-                rank.attr(rank="same")
-                for node in here:
-                    rank.node(node)
-            if before:  # keeps the levels in order even if no edge between them is drawn
-                dot.edge(before, here[0], style="invis", weight="0")
-            before = here[0]
-    return dot
-
-
-def _gap(graph: Graph) -> float:
-    """Return the gap between the columns of circles: a deep graph gets narrow ones, to fit on a page."""
-    return float(np.clip(1600 / (int(graph.levels.max(initial=0)) + 1) - 18, 10, 46))
-
-
-def _points(x: float) -> str:
-    return f"{x:.2f}".rstrip("0").rstrip(".")
-
-
-def _dot_text(lines: Sequence[str], end: str) -> str:
-    """Return lines as a DOT label that is neither read as HTML nor as escapes."""
-    safe = [re.sub("[\x00-\x1f\x7f\ud800-\udfff]", " ", line).replace("\\", "\\\\") for line in lines]
-    joined = end.join(safe) + (end if end == "\\l" and safe else "")
-    return str(graphviz.nohtml(joined))
-
-
-def _arrow_size(pen: float) -> float:
-    return 0.65 + 0.09 * pen
-
-
-def _kept(diagram: Diagram) -> Ints:
-    """Return the edges that the layout is told of.
-
-    Every long edge takes a place in each column that it crosses. In an irregular net these would be most places, and
-    the picture a page of lines; there the circles view lays out by the short edges alone, and draws the long ones
-    behind the nodes. Each node above the lowest level has a short edge, so its column stays the same.
-    """
-    graph = diagram.graph
-    if diagram.view == "labels":
-        return np.arange(graph.edges)
-    drawn = np.sort(drawn_edges(graph))
-    spans = (graph.levels[graph.target] - graph.levels[graph.source])[drawn]
-    return drawn if int((spans - 1).sum()) <= len(graph) else drawn[spans == 1]
-
-
-def _lay_out(diagram: Diagram) -> Layout:
-    """Ask the engines in order; when they are missing, fail or take too long, lay out here."""
-    placed = _by_engine(diagram) or _by_ourselves(diagram)
-    kept = _kept(diagram)
-    if len(kept) == diagram.graph.edges:
-        return placed
-    routes: list[Route] = []
-    for s, t in zip(diagram.graph.source.tolist(), diagram.graph.target.tolist(), strict=True):
-        (ax, ay), (bx, by) = placed.at[s].tolist(), placed.at[t].tolist()
-        routes.append(layout.swing((ax, ay), (bx, by)))
-    for e, route in zip(kept.tolist(), placed.routes, strict=True):
-        routes[e] = route
-    return Layout(placed.at, routes, placed.width, placed.height, placed.engine)
-
-
-def _by_engine(diagram: Diagram) -> Layout | None:
-    graph, asked = diagram.graph, diagram._engine
-    if asked == BUILTIN or not len(graph):
-        return None
-    kept = _kept(diagram)
-    dot = str(_digraph(diagram, LIGHT, with_title=False, edges=kept.tolist()).source)
-    for candidate in engines.working("json0", asked):
-        try:
-            return layout.ask(candidate, dot, len(graph), len(kept), diagram._timeout)
-        except EngineTimeoutError:
-            if asked is not None:
-                raise
-            break  # Another engine would work on the same problem for as long.
-        except EngineError:
-            if asked is not None:
-                raise
-    return None
-
-
-def _by_ourselves(diagram: Diagram) -> Layout:
-    graph, kept = diagram.graph, _kept(diagram)
-    widths, heights = sizes(graph, diagram.view == "circles")
-    ends = (graph.levels, graph.source[kept], graph.target[kept], widths, heights)
-    if diagram.view == "circles":
-        return layout.layered(*ends, gap=_gap(graph), apart=7.0)
-    lines = [edge_lines(graph, e) for e in range(graph.edges)]
-    widest = max((text_width(line, SMALL) for label in lines for line in label), default=0.0)
-    label = 10.5 * max(map(len, lines), default=0) + 3
-    return layout.layered(*ends, gap=widest + 44.0, apart=20.0, arrows=8.0, label=label)

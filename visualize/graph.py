@@ -1,12 +1,11 @@
 """Graph, what is drawn: nodes and edges with the numbers that the last sweep left, in arrays.
 
-Diagrams, tables and verdicts know this class only. `from_value` and `from_net` make one from the engine's objects;
-anything else that has nodes, edges and gradients can be drawn by making one by hand.
+Diagrams, tables and verdicts know this class only. `visualize.sources` makes one from the engine's objects; anything
+else that has nodes, edges and gradients can be drawn by making one by hand.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograd.op import ABSENT
 from visualize.scales import Floats, Ints, Scale, number
 
 Bools = NDArray[np.bool_]
@@ -24,8 +22,8 @@ Bools = NDArray[np.bool_]
 #: Kinds of node.
 INPUT, UNIT, LOSS = 0, 1, 2
 #: What a node's gradient is, beside a number: none was computed, it cannot reach the loss, it is exactly 0, or it is
-#: NaN or infinite.
-ALIVE, UNSWEPT, DETACHED, DEAD, NONFINITE = 0, 1, 2, 3, 4
+#: NaN or infinite. A picture can also show what a node has not, as an input has no weights.
+ALIVE, UNSWEPT, DETACHED, DEAD, NONFINITE, BLANK = 0, 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +53,11 @@ class Graph:
         loss: the value of the loss, or None.
         unnamed: the nodes whose name was made up here.
         notes: what a reader of a picture should know beside.
+        delayed: whether each edge reads an earlier step of time, so that it may lead to any level; None for none.
+        over_time: of a net over time, the gradient of each node at each step, and at the loss the share of the
+            sequences to which it sends one there [n, T]; else None.
+        last_alone: the same of the loss at the last step of each sequence alone, with the ends of the sequences under
+            one another [n, L]; None where `over_time` shows that already.
     """
 
     names: Sequence[str]
@@ -79,6 +82,57 @@ class Graph:
     loss: float | None = None
     unnamed: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    delayed: Bools | None = None
+    over_time: Floats | None = None
+    last_alone: Floats | None = None
+
+    def __post_init__(self) -> None:
+        """Check what was given, and turn lists into arrays.
+
+        Raises:
+            ValueError: if lengths differ, an edge leads to no node or to none of a higher level, or names repeat.
+        """
+        n, m = len(self.names), np.size(self.source)
+        per_node = [("ops", None), ("kinds", np.intp), ("values", float), ("gradients", float), ("levels", np.intp)]
+        per_edge = [("source", np.intp), ("target", np.intp), ("factors", float), ("messages", float),
+                    ("weight_gradients", float), ("open", bool), ("delayed", bool)]
+        for rows, size, each in ((per_node, n, f"node, and names has {n}"), (per_edge, m, f"edge, and source has {m}")):
+            for name, kind in rows:
+                given = getattr(self, name)
+                if given is None or (kind is None and len(given) == size):
+                    continue
+                array = np.asarray(given)
+                if array.shape != (size,):
+                    raise ValueError(f"{name} has the shape {array.shape}, expected ({size},): one per {each}")
+                object.__setattr__(self, name, _of_kind(name, array, kind))
+        object.__setattr__(self, "outputs", _of_kind("outputs", np.asarray(self.outputs).reshape(-1), np.intp))
+        for name, what in (("source", "leads from"), ("target", "leads to"), ("outputs", "is")):
+            wrong = np.flatnonzero((getattr(self, name) < 0) | (getattr(self, name) >= n))
+            if len(wrong):
+                of = "output" if name == "outputs" else "edge"
+                raise ValueError(f"{of} {wrong[0]} {what} node {getattr(self, name)[wrong[0]]}, "
+                                 f"but there are {n} nodes, counted from 0")
+        if n and int(self.levels.min()) < 0:
+            raise ValueError(f"node {int(self.levels.argmin())} has level {int(self.levels.min())}; the lowest is 0")
+        wrong = np.flatnonzero((self.kinds < INPUT) | (self.kinds > LOSS))
+        if len(wrong):
+            raise ValueError(f"node {wrong[0]} is of kind {self.kinds[wrong[0]]}; kinds are INPUT, UNIT and LOSS "
+                             f"({INPUT}, {UNIT}, {LOSS})")
+        goes_back = self.levels[self.target] <= self.levels[self.source]
+        back = np.flatnonzero(goes_back if self.delayed is None else goes_back & ~self.delayed)
+        if len(back):
+            s, t = int(self.source[back[0]]), int(self.target[back[0]])
+            raise ValueError(f"edge {back[0]} leads from {self.names[s]!r:.60} at level {self.levels[s]} to "
+                             f"{self.names[t]!r:.60} at level {self.levels[t]}, not to a higher one; levels are the "
+                             "longest paths from the inputs, and only delayed= edges may close a cycle")
+        if len(set(self.names)) < n:
+            seen: dict[str, int] = {}
+            for i, name in enumerate(self.names):
+                if seen.setdefault(name, i) != i:
+                    raise ValueError(f"nodes {seen[name]} and {i} are both called {name!r:.60}; names are unique")
+        # These come from names and go to a terminal.
+        object.__setattr__(self, "call", short(self.call))
+        object.__setattr__(self, "notes", tuple(short(note, 1000) for note in self.notes))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,18 +143,33 @@ class Graph:
         return len(self.source)
 
     @cached_property
+    def short_names(self) -> list[str]:
+        """The names as tooltips of edges show them."""
+        return [short(name, 80) for name in self.names]
+
+    @property
+    def roots(self) -> Ints:
+        """Where the gradient comes from: the loss, or the outputs if there is none."""
+        found = np.flatnonzero(self.kinds == LOSS)
+        return found if len(found) else self.outputs
+
+    @cached_property
     def connected(self) -> Bools:
         """Whether the gradient of the outputs (or of the loss) reaches each node at all."""
-        roots = self.outputs if not (self.kinds == LOSS).any() else np.flatnonzero(self.kinds == LOSS)
         reached = np.zeros(len(self), bool)
-        reached[roots] = True
+        reached[self.roots] = True
         open_ = np.ones(self.edges, bool) if self.open is None else self.open
         order = np.argsort(-self.levels[self.target], kind="stable")
         order = order[open_[order]]
+        source, target = self.source[order], self.target[order]
         found = reached.tolist()
-        for s, t in zip(self.source[order].tolist(), self.target[order].tolist(), strict=True):
-            found[s] = found[s] or found[t]
-        return np.array(found, bool)
+        while True:
+            for s, t in zip(source.tolist(), target.tolist(), strict=True):
+                found[s] = found[s] or found[t]
+            reached = np.array(found, bool)
+            # One pass is enough, but for links that lead back in time.
+            if self.delayed is None or not (reached[target] & ~reached[source]).any():
+                return reached
 
     @cached_property
     def edges_by_source_level(self) -> list[Ints]:
@@ -154,12 +223,14 @@ class Graph:
         """The highest level with a node that the tables count."""
         return int(self.levels[self.units].max()) if self.units.any() else 0
 
-    def scale(self, ref: float | str = "output") -> Scale:
+    def scale(self, ref: float | str = "output", at_outputs: Floats | None = None, symbol: str = "") -> Scale:
         """Return the decade scale around a reference.
 
         Args:
             ref: "output" (the median gradient of the outputs), "loss" (the value of the loss, so that the
                 scale shows d log L), "absolute" (1), or a positive number.
+            at_outputs: the numbers at the outputs, if they are not the gradients.
+            symbol: the letter for these.
 
         Raises:
             ValueError: if it is none of these, or the loss is asked for and there is none.
@@ -173,278 +244,28 @@ class Graph:
                                      "use ref='output', 'absolute' or a number")
                 return Scale(abs(self.loss), "relative to the loss")
             if ref == "output":
-                sizes = np.abs(self.gradients[self.outputs])
+                sizes = np.abs(self.gradients[self.outputs] if at_outputs is None else at_outputs)
                 sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
                 if not len(sizes):
                     return Scale(1.0, "absolute")
-                return Scale(float(np.median(sizes)), f"relative to the output {self.symbol}")
+                low, high = np.sort(sizes)[[(len(sizes) - 1) // 2, len(sizes) // 2]]
+                return Scale(float(low + (high - low) / 2), f"relative to the output {symbol or self.symbol}")
         elif 0 < float(ref) < math.inf:
             return Scale(float(ref), f"relative to {number(float(ref))}")
         raise ValueError(f"ref is 'output', 'loss', 'absolute' or a positive finite number, got {ref!r}")
 
 
-def as_graph(x: Any) -> Graph:
-    """Return the `Graph` of a Value, a Net or a Graph.
-
-    Args:
-        x: the node on which backward() was called, a net after a sweep, or a Graph.
-
-    Raises:
-        TypeError: if it is none of these.
-    """
-    if isinstance(x, Graph):
-        return x
-    if hasattr(x, "operands") and hasattr(x, "partials"):
-        return from_value(x)
-    if hasattr(x, "activation_names") and hasattr(x, "weights"):
-        return from_net(x)
-    raise TypeError(f"expected a Value, a Net or a visualize.Graph, got {type(x).__name__}: {x!r:.80}; "
-                    "for a list of results, draw the one on which backward() was called")
+def _of_kind(name: str, given: NDArray[Any], kind: type | None) -> NDArray[Any]:
+    """Return an array in a dtype that holds its numbers; whole numbers must be whole."""
+    if kind is np.intp and given.size and not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"{name} holds whole numbers, got {given.dtype}: {given.reshape(-1)[:3].tolist()}")
+    try:
+        return given if kind is None else np.asarray(given, kind)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} holds numbers, got {given.dtype}: {given.reshape(-1)[:3].tolist()}") from None
 
 
 def short(name: str, most: int = 200) -> str:
     """Return a name on one line and no longer than `most` letters, with what cannot be printed replaced."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(name.split()))
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(name.split())) or "␣" * bool(name)
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-# Values. -------------------------------------------------------------------------------------------------------------
-
-
-def from_value(root: Any) -> Graph:
-    """Return the graph under a Value, with the gradients that ``root.backward()`` left.
-
-    Levels count the steps to the root (the longest way), so a weight stands beside what it is multiplied with.
-
-    Args:
-        root: the result, usually the loss.
-    """
-    from autograd.value import topological_order
-
-    order = topological_order(root)
-    n = len(order)
-    index = {id(v): i for i, v in enumerate(order)}
-    source: list[int] = []
-    target: list[int] = []
-    factors: list[float] = []
-    is_open: list[bool] = []
-    for i, v in enumerate(order):
-        if v.op is None:
-            continue
-        for x, p in zip(v.operands, v.partials(), strict=True):
-            j = index.get(id(x))
-            if j is not None:
-                source.append(j)
-                target.append(i)
-                factors.append(math.nan if p is None else p)
-                is_open.append(p is not None and not getattr(x, "is_constant", False))
-    depth = [0] * n
-    for j, i in zip(reversed(source), reversed(target), strict=True):
-        # The edges are sorted by target, so backwards every target is final when it passes its depth on.
-        depth[j] = max(depth[j], depth[i] + 1)
-    gradients = np.array([v.grad for v in order], float)
-    sources, targets, factor = np.array(source, np.intp), np.array(target, np.intp), np.array(factors, float)
-    open_ = np.array(is_open, bool)
-    with np.errstate(all="ignore"):
-        messages = np.where(open_, factor * gradients[targets], 0.0)
-    swept = bool(gradients[-1] != 0)
-    names, unnamed = _unique([v.name for v in order])
-    return Graph(
-        names=names,
-        ops=[_operation(v) for v in order],
-        kinds=np.array([INPUT if v.op is None else UNIT for v in order[:-1]] + [LOSS], np.intp),
-        values=np.array([v.data for v in order], float),
-        gradients=gradients,
-        levels=max(depth) - np.array(depth, np.intp),
-        source=sources,
-        target=targets,
-        factors=factor,
-        messages=messages,
-        open=open_,
-        outputs=np.array([n - 1], np.intp),
-        swept=swept,
-        call=f"{root.name}.backward()" if root.name else "backward()",
-        loss=float(root.data),
-        unnamed=unnamed,
-        notes=_accumulated(order, gradients, sources, messages) if swept else (),
-    )
-
-
-def _accumulated(order: Sequence[Any], gradients: Floats, source: Ints, messages: Floats) -> tuple[str, ...]:
-    """Say so if leaves hold the sum of several sweeps, which edges of the last sweep do not add up to."""
-    arrived = np.zeros(len(order))
-    np.add.at(arrived, source, messages)
-    leaf = np.array([v.op is None for v in order[:-1]] + [False])
-    leaf &= np.isfinite(arrived) & np.isfinite(gradients)
-    size = np.zeros(len(order))
-    np.add.at(size, source, np.abs(messages))
-    with np.errstate(invalid="ignore"):
-        more = leaf & (np.abs(gradients - arrived) > 1e-9 * (size + np.abs(gradients)))
-    if not more.any():
-        return ()
-    return (f"{int(more.sum())} leaves hold gradients of more than one sweep (zero_grad() starts afresh)",)
-
-
-#: Signs as they are printed in a diagram.
-_SIGNS = {"*": "×", "-": "−", "/": "÷", "**": "^"}
-
-
-def _operation(v: Any) -> str:
-    """Return the label of a node's operation; plain numbers among the operands are part of it, as in "+ 3"."""
-    op = v.op
-    if op is None:
-        return ""
-    if op.name == "neg":
-        return "neg"
-    sign = _SIGNS.get(op.symbol, op.symbol)
-    plain = [isinstance(x, float) for x in v.operands]
-    if not any(plain) or op.arity < 0:
-        return str(sign)
-    shown = [number(x) if p else "·" for x, p in zip(v.operands, plain, strict=True)]
-    if len(shown) == 2 and sign != op.name:  # an infix operator
-        return " ".join(s for s in (shown[0], sign, shown[1]) if s != "·")
-    return f"{op.name}({', '.join(shown)})"
-
-
-def _unique(given: Sequence[str | None]) -> tuple[list[str], frozenset[int]]:
-    """Return one name per node, made up as #i where there is none or it is taken, and the nodes of which that is so."""
-    names: list[str] = []
-    taken: set[str] = set()
-    unnamed = set()
-    for i, name in enumerate(given):
-        if not name:
-            name = f"#{i}"
-            unnamed.add(i)
-        if name in taken:
-            name = next(f"{name} #{k}" for k in itertools.count(i) if f"{name} #{k}" not in taken)
-        taken.add(name)
-        names.append(name)
-    return names, frozenset(unnamed)
-
-
-# Nets. ---------------------------------------------------------------------------------------------------------------
-
-
-def from_net(net: Any) -> Graph:
-    """Return the graph of a Net with what its last forward and sweep left.
-
-    With several samples, values are means and gradients root mean squares over the samples, and over the time steps of
-    a net with delays. The loss is one more node that the outputs feed, once there was a sweep.
-
-    Args:
-        net: the net.
-    """
-    n = len(net.names)
-    swept = net.delta is not None
-    # Samples, or the steps of sequences one after another.
-    phi, delta, slopes = (None if x is None else np.asarray(x, float).reshape(len(x), -1)
-                          for x in (net.phi, net.delta, net.output_slopes))  # fmt: skip
-    samples = 1 if phi is None else phi.shape[1]
-    outputs = np.array(net.outputs, np.intp)
-    source, target = np.array(net.source, np.intp), np.array(net.target, np.intp)
-    weights = np.array(net.weights, float)
-    names, _ = _unique(net.names)
-    inputs = np.zeros(n, bool)
-    inputs[np.array(net.inputs, np.intp)] = True
-    ops = ["" if is_input else str(op or "") for op, is_input in zip(net.activation_names, inputs, strict=True)]
-    kinds = np.where(inputs, INPUT, UNIT)
-    levels = np.array(net.level, np.intp)
-    values = np.full(n, math.nan)
-    if phi is not None and samples:
-        with np.errstate(all="ignore"):
-            values = phi.mean(axis=1)
-    gradients = np.full(n, math.nan) if delta is None else root_mean_square(delta)
-    with np.errstate(all="ignore"):
-        messages = weights * gradients[target]
-        if phi is not None and delta is not None:
-            through = np.flatnonzero(net.gates >= 0)
-            messages[through] = weights[through] * root_mean_square(delta[target[through]] * phi[net.gates[through]])
-    weight_gradients = None if net.weight_gradient is None else np.array(net.weight_gradient, float)
-    # A gate feeds the target of the link that it multiplies, by a factor that differs between samples.
-    gated = np.flatnonzero(net.gates >= 0)
-    gates = range(len(source), len(source) + len(gated))
-    if len(gated):
-        mean, sent = _through_gates(net, gated, phi, delta)
-        source, target = np.concatenate([source, net.gates[gated]]), np.concatenate([target, target[gated]])
-        weights, messages = np.concatenate([weights, mean]), np.concatenate([messages, sent])
-        if weight_gradients is not None:
-            weight_gradients = np.concatenate([weight_gradients, np.full(len(gated), math.nan)])
-    if phi is not None and slopes is not None:
-        own = _from_the_loss(net, outputs, phi, slopes)
-        names.append("L" if "L" not in names else next(f"L{k}" for k in itertools.count() if f"L{k}" not in names))
-        ops.append("")
-        kinds = np.append(kinds, LOSS)
-        values = np.append(values, net.loss)
-        gradients = np.append(gradients, 1.0)
-        levels = np.append(levels, (levels.max() if n else 0) + 1)
-        source = np.concatenate([source, outputs])
-        target = np.concatenate([target, np.full(len(outputs), n)])
-        weights = np.concatenate([weights, own])
-        messages = np.concatenate([messages, own])
-        if weight_gradients is not None:
-            weight_gradients = np.concatenate([weight_gradients, np.full(len(outputs), math.nan)])
-    return Graph(
-        names=names, ops=ops, kinds=kinds, values=values, gradients=gradients, levels=levels, source=source,
-        target=target, factors=weights, messages=messages, weight_gradients=weight_gradients, gates=gates,
-        outputs=outputs, swept=swept, samples=samples, call="net.sweep()", symbol="δ", noun="unit",
-        loss=None if net.loss is None else float(net.loss),
-        notes=_notes(net, samples),
-    )  # fmt: skip
-
-
-def _through_gates(net: Any, gated: Ints, phi: Floats | None, delta: Floats | None) -> tuple[Floats, Floats]:
-    """Return for gated links what their gates' gradient is multiplied by, w_lj phi_j(t-d), and what they are sent.
-
-    The first is the mean over the samples, the second the root mean square, as everywhere in a picture.
-    """
-    missing = np.full(len(gated), math.nan)
-    if phi is None:
-        return missing, missing
-    source, delays, weights = net.source[gated], net.delays[gated], np.asarray(net.weights)[gated]
-    read = np.array(net.phi, float).reshape(len(phi), -1, net.phi.shape[2] if net.phi.ndim == 3 else 1)[source]
-    for k, delay in enumerate(delays):
-        if delay:
-            steps = read.shape[2]
-            later = read[k, :, : max(steps - delay, 0)].copy()
-            read[k, :, :delay] = net.initial[source[k]]
-            read[k, :, delay:] = later
-    with np.errstate(all="ignore"):
-        factors = weights[:, None] * read.reshape(len(gated), -1)
-        sent = missing if delta is None else root_mean_square(factors * delta[net.target[gated]])
-        return factors.mean(axis=1), sent
-
-
-def _notes(net: Any, samples: int) -> tuple[str, ...]:
-    notes = []
-    if samples > 1:
-        notes.append(f"{samples} samples: δ is the root mean square, v the mean")
-    if (net.gates >= 0).any():
-        notes.append("an edge from a gate has the mean of w times what comes through it as its factor")
-    if any(how in ("product", "max", "min", "maxabs") for how in net.aggregations):
-        notes.append("edges into units that do not sum are as wide as if these did")
-    return tuple(notes)
-
-
-def root_mean_square(x: Floats) -> Floats:
-    """Return the root mean square of each row; of one column the column itself, with its signs.
-
-    The rows are scaled before they are squared: 1e-200 must not come out as 0, which would be a dead unit.
-    """
-    if x.shape[1] == 1:
-        return x[:, 0].copy()
-    largest = np.abs(x).max(axis=1, initial=0.0)
-    safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
-    with np.errstate(all="ignore"):
-        return np.asarray(safe * np.sqrt(np.mean((x / safe[:, None]) ** 2, axis=1)))
-
-
-def _from_the_loss(net: Any, outputs: Ints, phi: Floats, slopes: Floats) -> Floats:
-    """Return what each output's delta gets from the loss itself, without what comes back from units that it feeds."""
-    own = slopes.copy()
-    for k, i in enumerate(outputs):
-        sigma = net.activations[i]
-        if sigma is not None:
-            with np.errstate(all="ignore"):
-                slope = sigma.slope(np.asarray(net.a[i], float).ravel(), phi[i])
-            own[k] = np.where(slope == ABSENT, 0.0, own[k] * slope)
-    return root_mean_square(own)

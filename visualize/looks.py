@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNSWEPT, Graph, short
-from visualize.scales import Floats, Scale, classes_of, edge_role, fill_role, ink_role, number, signed, widths_of
+from visualize.graph import ALIVE, BLANK, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNSWEPT, Graph, short
+from visualize.scales import Floats, edge_role, fill_role, ink_role, number, signed
 from visualize.scene import text_width
+from visualize.shown import Channel
 
 #: Sizes of text in nodes and on edges, and the height of a line in a node.
 TEXT, SMALL, LEADING = 11.0, 9.0, 14.0
@@ -27,7 +29,6 @@ class Look:
         ink: role of the text.
         dash: dash of the outline.
         pen: its width.
-        word: what its mark is called, "" for a node that is alive.
     """
 
     fill: str
@@ -35,15 +36,17 @@ class Look:
     ink: str
     dash: str = "solid"
     pen: float = 1.1
-    word: str = ""
 
 
 MARKED = {
-    DEAD: Look("paper", "line", "muted", "dashed", 1.3, "dead"),
-    NONFINITE: Look("alarm", "alarm", "ialarm", "solid", 1.3, "not finite"),
-    DETACHED: Look("paper", "faint", "muted", "dotted", 1.6, "no path"),
+    DEAD: Look("paper", "line", "muted", "dashed", 1.3),
+    NONFINITE: Look("alarm", "alarm", "ialarm", "solid", 1.3),
+    DETACHED: Look("paper", "faint", "muted", "dotted", 1.6),
     UNSWEPT: Look("paper", "line", "ink"),
+    BLANK: Look("cell", "line", "ink"),
 }
+#: The outline of a node whose gradient has changed its sign since another sweep.
+FLIPPED_PEN = 3.0
 
 
 def look_of(mark: int, decade: int) -> Look:
@@ -54,18 +57,18 @@ def look_of(mark: int, decade: int) -> Look:
     return Look(fill, "line", ink_role(fill))
 
 
-def looks_of(graph: Graph, scale: Scale) -> list[Look]:
+def looks_of(nodes: Channel) -> list[Look]:
     """Return the look of every node."""
-    classes = scale.classes(graph.gradients).tolist()
-    looks = [look_of(mark, decade) for mark, decade in zip(graph.marks.tolist(), classes, strict=True)]
-    for i in np.flatnonzero(~graph.units & (graph.marks == ALIVE)).tolist():
-        looks[i] = Look("cell", "line", "ink")  # The loss of a net is no unit, so its dL/dL is not on the scale.
+    looks = [look_of(mark, decade) for mark, decade in zip(nodes.marks.tolist(), nodes.classes.tolist(), strict=True)]
+    if nodes.flipped is not None:
+        for i in np.flatnonzero(nodes.flipped).tolist():
+            looks[i] = dataclasses.replace(looks[i], pen=FLIPPED_PEN)
     return looks
 
 
-def shape_of(graph: Graph, i: int) -> str:
+def shape_of(graph: Graph, nodes: Channel, i: int) -> str:
     """Return the shape of a node: "box" for an input, "round", "ellipse" for the loss, "octagon" if not finite."""
-    if graph.marks[i] == NONFINITE:
+    if nodes.marks[i] == NONFINITE:
         return "octagon"
     return {INPUT: "box", LOSS: "ellipse"}.get(int(graph.kinds[i]), "round")
 
@@ -85,23 +88,22 @@ class Stroke:
     dash: str
 
 
-def strokes_of(graph: Graph, scale: Scale) -> list[Stroke]:
-    """Return how every edge is drawn."""
-    decades = scale.decades(graph.messages)
-    widths, classes = widths_of(decades).tolist(), classes_of(decades).tolist()
-    passes = np.ones(graph.edges, bool) if graph.open is None else graph.open
+def strokes_of(edges: Channel) -> list[Stroke]:
+    """Return how every edge is drawn.
+
+    With several samples a message has no sign of its own; the dash shows that of its weight.
+    """
     strokes = []
-    for e, message in enumerate(graph.messages.tolist()):
-        if not graph.swept:
+    columns = (edges.marks, edges.values, edges.classes, edges.widths)
+    for mark, value, decade, width in zip(*(x.tolist() for x in columns), strict=True):
+        if mark in (UNSWEPT, BLANK):
             strokes.append(Stroke("faint", 1.0, "solid"))
-        elif not passes[e] or message == 0 or not graph.connected[graph.target[e]]:
+        elif mark == DEAD:
             strokes.append(Stroke("faint", 1.0, "dotted"))
-        elif not math.isfinite(message):
+        elif mark != ALIVE:
             strokes.append(Stroke("alarm", 2.0, "solid"))
         else:
-            # With several samples the message has no sign of its own; its weight has.
-            dash = "dashed" if message < 0 else "solid"
-            strokes.append(Stroke(edge_role(classes[e]), widths[e], dash))
+            strokes.append(Stroke(edge_role(decade), width, "dashed" if value < 0 else "solid"))
     return strokes
 
 
@@ -111,8 +113,8 @@ def counts(graph: Graph) -> str:
 
 
 
-def node_lines(graph: Graph, i: int) -> list[str]:
-    """Return the lines of text in a node: what it is, its value, its gradient."""
+def node_lines(graph: Graph, nodes: Channel, i: int) -> list[str]:
+    """Return the lines of text in a node: what it is, its value, its gradient, and what its colour shows beside."""
     name, op = short(graph.names[i], 24), short(graph.ops[i], 24)
     first = (f"{op} {name}" if op else name) if i in graph.unnamed else f"{name} · {op}" if op else name
     value = number(float(graph.values[i]))
@@ -125,7 +127,25 @@ def node_lines(graph: Graph, i: int) -> list[str]:
     if mark == DETACHED and not graph.swept:
         return [first, f"v = {value}", "no path"]
     word = {DEAD: "  dead", DETACHED: "  no path"}.get(mark, "")
-    return [first, f"v = {value}", f"{graph.letter(i)} = {number(float(graph.gradients[i]))}{word}"]
+    lines = [first, f"v = {value}", f"{graph.letter(i)} = {number(float(graph.gradients[i]))}{word}"]
+    return [*lines, *_more(nodes, i)]
+
+
+#: What the numbers of a channel are called in a node, where they are not in its other lines.
+_LETTERS = {"gradient": "‖∂w‖ = ", "update": "update ", "difference": "× "}
+
+
+def _more(nodes: Channel, i: int) -> list[str]:
+    """Return the line with what the colour shows, if that is not the gradient or the value."""
+    if nodes.name not in _LETTERS or nodes.marks[i] not in (ALIVE, DEAD):
+        return []
+    if nodes.name == "gradient" and nodes.title.startswith("|"):
+        return []
+    size = abs(float(nodes.values[i]))
+    if nodes.name == "difference" and math.isinf(nodes.decades[i]):
+        return ["was 0" if size else "is 0"]
+    flipped = " sign flipped" if nodes.flipped is not None and nodes.flipped[i] else ""
+    return [f"{_LETTERS[nodes.name]}{number(size)}{flipped}"]
 
 
 def edge_lines(graph: Graph, e: int) -> list[str]:
@@ -144,44 +164,42 @@ def edge_lines(graph: Graph, e: int) -> list[str]:
     return [f"∂ {number(factor)}", *([f"← {number(float(graph.messages[e]))}"] if graph.swept else [])]
 
 
-def sizes(graph: Graph, circles: bool) -> tuple[Floats, Floats]:
+def sizes(graph: Graph, nodes: Channel, circles: bool) -> tuple[Floats, Floats]:
     """Return the widths and heights of the nodes."""
     if circles:
         size = np.where(graph.kinds == LOSS, 26.0, np.where(graph.kinds == INPUT, 15.0, 18.0))
         return size, size
     widths, heights = np.zeros(len(graph)), np.zeros(len(graph))
     for i in range(len(graph)):
-        lines = node_lines(graph, i)
+        lines = node_lines(graph, nodes, i)
         widths[i] = ROOM * max(text_width(line, TEXT) for line in lines) + 20
         heights[i] = LEADING * len(lines) + 10
         if graph.kinds[i] == LOSS:
             widths[i] = heights[i] = max(widths[i], heights[i]) + 14
-        elif graph.marks[i] == NONFINITE:
+        elif nodes.marks[i] == NONFINITE:
             widths[i], heights[i] = 1.3 * widths[i], heights[i] + 14  # room for the cut corners
     return widths, heights
 
 
-def node_tip(graph: Graph, scale: Scale, i: int) -> str:
+def node_tip(graph: Graph, nodes: Channel, i: int) -> str:
     """Return what a pointer on a node shows."""
     lines = [short(graph.names[i], 200) + (f" · {graph.ops[i]}" if graph.ops[i] else ""),
              f"v = {number(float(graph.values[i]))}"]
-    mark = int(graph.marks[i])
-    if mark == UNSWEPT:
+    if graph.marks[i] == UNSWEPT:
         return "\n".join([*lines, f"{graph.call} not run"])
-    lines.append(f"{graph.letter(i)} = {number(float(graph.gradients[i]))}")
-    if mark == ALIVE:
-        decade = float(scale.decades(graph.gradients[i : i + 1])[0])
-        lines.append(f"log10 {signed(decade, 1, plus=True)} {scale.words}")
-    elif MARKED[mark].word:
-        lines.append(MARKED[mark].word)
+    lines += [f"{graph.letter(i)} = {number(float(graph.gradients[i]))}", *_more(nodes, i)]
+    if nodes.marks[i] == ALIVE:
+        lines.append(f"log10 {signed(float(nodes.decades[i]), 1, plus=True)} {nodes.scale.words}")
+    elif nodes.word(i):
+        lines.append(nodes.word(i))
     lines.append(graph.level_name(int(graph.levels[i])))
     return "\n".join(lines)
 
 
 def edge_tip(graph: Graph, e: int) -> str:
     """Return what a pointer on an edge shows."""
-    names = (short(graph.names[int(k)], 80) for k in (graph.source[e], graph.target[e]))
-    lines = [" → ".join(names), *edge_lines(graph, e)]
+    s, t = int(graph.source[e]), int(graph.target[e])
+    lines = [f"{graph.short_names[s]} → {graph.short_names[t]}", *edge_lines(graph, e)]
     if graph.swept and graph.noun == "unit":
         lines.append(f"message {number(float(graph.messages[e]))}")
     return "\n".join(lines)

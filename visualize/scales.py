@@ -42,13 +42,13 @@ def number(x: float) -> str:
     sign = MINUS if x < 0 else ""
     if math.isinf(x):
         return sign + "∞"
-    if x == 0:
-        return "0"
+    digits = f"{abs(x):.3g}"
+    if digits == "1e+03":
+        return f"{sign}1000"
+    if "e" not in digits and not digits.startswith("0.00"):
+        return digits if x == 0 else sign + digits
     digits, power = f"{abs(x):.2e}".split("e")
-    exponent = int(power)
-    if -2 <= exponent <= 2 or (exponent, digits) == (3, "1.00"):
-        return sign + _trim(f"{float(f'{abs(x):.2e}'):.{max(2 - exponent, 0)}f}")
-    return f"{sign}{_trim(digits)}e{signed(exponent)}"
+    return f"{sign}{digits.rstrip('0').rstrip('.')}e{signed(int(power))}"
 
 
 def signed(x: float, digits: int = 0, plus: bool = False) -> str:
@@ -66,15 +66,24 @@ def signed(x: float, digits: int = 0, plus: bool = False) -> str:
     return (MINUS if negative else "+" if plus else "") + text
 
 
+def number_at(decade: float) -> str:
+    """Return 10**decade as `number` does, even where it leaves the range of a double.
+
+    >>> number_at(-2.0), number_at(400.5)
+    ('0.01', '3.16e400')
+    """
+    if abs(decade) < 300 or not math.isfinite(decade):
+        return number(0.0 if decade == -math.inf else abs(decade) if math.isinf(decade) else 10.0**decade)
+    whole = math.floor(decade)
+    digits = number(10.0 ** (decade - whole))
+    return f"1e{signed(whole + 1)}" if digits == "10" else f"{digits}e{signed(whole)}"
+
+
 def power_of_ten(exponent: int) -> str:
     """Return the power as written in a legend: 10⁻³, and 1 for 10⁰."""
     if exponent == 0:
         return "1"
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def _trim(digits: str) -> str:
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 # The scale. ----------------------------------------------------------------------------------------------------------
@@ -125,10 +134,10 @@ _LIGHT_FILLS = (
     "#08306b", "#1b5893", "#3182bd", "#6aa6d0", "#9ecae1", "#c3d9e4", "#e8e8e6",
     "#f4d4ae", "#fdbe6f", "#f49947", "#e8720c", "#a94a07", "#6e2503",
 )  # fmt: skip
-# Edges are thin, so their ramp is darker: at least 3.3:1 on the paper.
+# Edges are thin, so their ramp is darker: at least 3.3:1 on the paper, and darker with every class from the middle.
 _LIGHT_STROKES = (
-    "#08306b", "#1b5893", "#3182bd", "#4a90c2", "#5d90b0", "#6b8798", "#7a7a79",
-    "#9c8059", "#ad7f3f", "#c2762f", "#dc6c0b", "#a94a07", "#6e2503",
+    "#08306b", "#00457a", "#015689", "#036596", "#1e759b", "#558295", "#8c8c8b",
+    "#96795b", "#9d6630", "#9f5100", "#904400", "#813600", "#6e2503",
 )  # fmt: skip
 # On dark paper the ends of the scale are light: what is far from healthy stands out on either paper.
 _DARK_FILLS = (
@@ -136,8 +145,8 @@ _DARK_FILLS = (
     "#705238", "#a8620f", "#cb7a1d", "#f0932b", "#f9bc7d", "#ffe3bd",
 )  # fmt: skip
 _DARK_STROKES = (
-    "#cfe8ff", "#95c7f4", "#58a6e8", "#438ac6", "#3f7fb8", "#547fa6", "#777b81",
-    "#94703f", "#a8620f", "#cb7a1d", "#f0932b", "#f9bc7d", "#ffe3bd",
+    "#cfe8ff", "#abd5fc", "#85c1f9", "#63abed", "#5c95cc", "#63809f", "#69696a",
+    "#9b7654", "#c18343", "#e69336", "#f7ab5e", "#ffc78f", "#ffe3bd",
 )  # fmt: skip
 
 
@@ -191,7 +200,7 @@ def _palette(
 #: Colour by role. `paper` is the background, `ink` text on it, `muted` less important text, `line` the outline of a
 #: node, `faint` what is there without a gradient, `cell` an empty cell, `alarm` a non-finite node and `ialarm` its ink.
 LIGHT: Mapping[str, str] = _palette(_LIGHT_FILLS, _LIGHT_STROKES, ("#111111", "#ffffff"), {
-    "paper": "#ffffff", "ink": "#111111", "muted": "#595959", "line": "#444444", "faint": "#8a8a8a",
+    "paper": "#ffffff", "ink": "#111111", "muted": "#595959", "line": "#444444", "faint": "#757575",
     "cell": "#f1f1f0", "alarm": "#000000", "ialarm": "#ffffff", "cool": "#1b5893", "warm": "#a94a07",
 })  # fmt: skip
 DARK: Mapping[str, str] = _palette(_DARK_FILLS, _DARK_STROKES, ("#0d1117", "#f0f3f6"), {

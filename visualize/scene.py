@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -34,7 +34,7 @@ _ASCII_BOLD_WIDTHS = (
 )  # fmt: skip
 _SIGN_WIDTHS = {
     "·": 333, "−": 584, "∂": 494, "δ": 556, "→": 1000, "←": 1000, "×": 584, "÷": 584, "≤": 549, "≥": 549, "…": 1000,
-    "–": 556, "∞": 713,
+    "–": 556, "∞": 713, "\u00a0": 278,
 } | dict.fromkeys("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", 365)  # fmt: skip
 _WIDTHS = {
     bold: {chr(32 + k): w for k, w in enumerate(widths)} | _SIGN_WIDTHS
@@ -225,9 +225,26 @@ def _n(x: float) -> str:
     return f"{x:.2f}".rstrip("0").rstrip(".") if abs(x) >= 0.005 else "0"
 
 
+# What XML forbids, and so does an engine: control letters, lone surrogates, the two that are no letters.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
 def _xml(text: str) -> str:
     """Return text for XML, without the letters that XML forbids."""
-    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text), quote=True)
+    return escape(_FORBIDDEN.sub("\ufffd", text), quote=True)
+
+
+def quote(lines: Sequence[str], end: str = "\\n") -> str:
+    """Return lines of text as a quoted DOT string in which nothing is HTML, an entity or an escape.
+
+    Args:
+        lines: the text.
+        end: the escape between lines; the ones that set them to the left or right also end the last line.
+    """
+    safe = [_FORBIDDEN.sub("\ufffd", re.sub(r"\s", " ", line)).replace("&", "&amp;").replace("\\", "\\\\")
+            .replace('"', '\\"') for line in lines]
+    last = end if lines and end != "\\n" else ""
+    return f'"{end.join(safe)}{last}"'
 
 
 # SVG. ----------------------------------------------------------------------------------------------------------------
@@ -360,17 +377,17 @@ class _Pinned:
 
     def node(self, x: float, y: float, width: float, height: float, **attributes: str) -> None:
         place = f'pos="{_n(x)},{_n(self.scene.height - y)}" width="{width / 72:.5f}" height="{height / 72:.5f}"'
-        rest = " ".join(f"{key}={_quote(value)}" for key, value in attributes.items())
+        rest = " ".join(f"{key}={value}" for key, value in attributes.items())
         self.nodes.append(f"{self.new()} [{place} {rest}]")
 
     def box(self, box: Box) -> None:
         styles = ["filled"] + (["rounded"] if box.shape == "round" else [])
         if box.line and box.dash != "solid":
             styles.append(box.dash)
-        pen = {"penwidth": _n(box.pen), "color": self.palette[box.line]} if box.line else {"penwidth": "0"}
+        pen = {"penwidth": _n(box.pen), "color": f'"{self.palette[box.line]}"'} if box.line else {"penwidth": "0"}
         fill = self.palette[box.fill] if box.fill else "#ffffff00"
         self.node(box.x + box.width / 2, box.y + box.height / 2, box.width, box.height,
-                  shape=_SHAPES[box.shape], style=",".join(styles), fillcolor=fill, **pen)
+                  shape=_SHAPES[box.shape], style=f'"{",".join(styles)}"', fillcolor=f'"{fill}"', **pen)
 
     def text(self, text: Text) -> None:
         x = text.left
@@ -379,17 +396,16 @@ class _Pinned:
             # Text is justified to one side of a node with room to spare, because an engine that takes it for wider than
             # the node would centre it. The node stays on the page, which it would widen.
             side = text.anchor if len(text.runs) == 1 else "start"
-            at, shift = {"start": ("\\l", 1.0), "middle": ("", 0.0), "end": ("\\r", -1.0)}[side]
+            end, shift = {"start": ("\\l", 1.0), "middle": ("\\n", 0.0), "end": ("\\r", -1.0)}[side]
             free = {1.0: self.scene.width - x, 0.0: width, -1.0: x + width}[shift]
             room = max(min(2 * width + 20, free - 1), width)
             # A line of text stands 0.3 of its size below the middle of the node that holds it. Both fonts have the
             # widths that were counted with; more engines and systems find them by these two names than by others.
             self.node(x + width / 2 + shift * (room - width) / 2, text.y - 0.3 * text.size, room, 1.2 * text.size,
-                      shape="none", style="", label=re.sub(r"\s", " ", run.text).replace("\\", "\\\\") + at,
-                      fontname="Helvetica-Bold" if run.bold else "Arial", fontsize=_n(text.size),
-                      fontcolor=self.palette[run.role])
+                      shape="none", label=quote([run.text], end), fontname='"Helvetica-Bold"' if run.bold else "Arial",
+                      fontsize=_n(text.size), fontcolor=f'"{self.palette[run.role]}"')
             # The next run begins where this one ends in a font that may be wider.
-            x += width * (1.08 if run.bold else 1.0)
+            x += width * (1.03 if run.bold else 1.0)
 
     def curve(self, curve: Curve) -> None:
         ends = (curve.points[0], curve.head or curve.points[-1])
@@ -408,11 +424,6 @@ class _Pinned:
 
     def point(self, at: Point) -> str:
         return f"{_n(at[0])},{_n(self.scene.height - at[1])}"
-
-
-def _quote(value: str) -> str:
-    """Return a quoted DOT string, in which nothing is HTML."""
-    return '"' + re.sub(r'(?<!\\)((?:\\\\)*)"', r'\1\\"', value) + '"'
 
 
 def straight(a: Point, b: Point) -> tuple[Point, ...]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from visualize.graph import ALIVE, DEAD, DETACHED, LOSS, NONFINITE, UNSWEPT, Graph, short
-from visualize.scales import LIMIT, Scale, classes_of, number, signed
-from visualize.verdict import levels
+from visualize.graph import ALIVE, LOSS, UNSWEPT, Graph, short
+from visualize.scales import LIMIT, classes_of, number, signed
+from visualize.shown import Channel
+from visualize.verdict import table_of
 
 #: Up to here each node has a line, above each level.
 MOST_NODES = 200
@@ -17,28 +18,19 @@ MOST_LEVELS = 60
 #: Letters of a name, and of the list of inputs.
 MOST_NAME, MOST_INPUTS = 28, 48
 
-WORDS = {DEAD: "dead", NONFINITE: "NaN/inf", DETACHED: "no path", UNSWEPT: "not run", ALIVE: ""}
 
-_ASCII = str.maketrans({
-    "δ": "delta", "∂": "d", "·": "-", "−": "-", "→": "->", "←": "<-", "×": "x", "÷": "/", "∞": "inf", "…": "~",
-    "█": "#", "│": "|", "–": "-", "◂": "<", "▸": ">", "Σ": "S", "⁻": "^-", "⁶": "^6",
-})  # fmt: skip
-
-
-def text(graph: Graph, scale: Scale, title: str, verdict: str, ascii_only: bool = False) -> str:
+def text(graph: Graph, nodes: Channel, title: str, verdict: str) -> str:
     """Return the text view: the title, the verdict, and a table of the nodes (of the levels if there are many).
 
     Args:
         graph: what to show.
-        scale: the decade scale.
+        nodes: what is shown of the nodes on the scale.
         title: the first line.
         verdict: what stands above the table.
-        ascii_only: whether only ASCII is written; other letters are spelled or replaced by "?".
     """
     parts = [title, *graph.notes, "", verdict, ""]
-    parts.append(_nodes(graph, scale) if len(graph) <= MOST_NODES else _levels(graph, scale))
-    lines = "\n".join(parts)
-    return lines.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else lines
+    parts.append(_nodes(graph, nodes) if len(graph) <= MOST_NODES else _levels(graph, nodes))
+    return "\n".join(parts)
 
 
 def bar(decade: float) -> str:
@@ -54,22 +46,23 @@ def bar(decade: float) -> str:
     return f"{filled:>{LIMIT}}│{'':{LIMIT}}" if decade < 0 else f"{'':{LIMIT}}│{filled:<{LIMIT}}"
 
 
-def _nodes(graph: Graph, scale: Scale) -> str:
-    decades = scale.decades(graph.gradients)
+def _nodes(graph: Graph, nodes: Channel) -> str:
     incoming: list[list[int]] = [[] for _ in range(len(graph))]
     for e, t in enumerate(graph.target.tolist()):
         incoming[t].append(e)
     rows = [("level", "name", "what", "v", graph.symbol, "log10", "10⁻⁶   1   10⁶", "from")]
     for i in np.argsort(-graph.levels, kind="stable").tolist():
-        mark = int(graph.marks[i])
+        alive, decade = nodes.marks[i] == ALIVE, float(nodes.decades[i])
         what = graph.ops[i] or ("loss" if graph.kinds[i] == LOSS else "input")
-        log = signed(float(decades[i]), 1, plus=True) if mark == ALIVE else WORDS[mark]
-        scale_bar = bar(float(decades[i])) if mark == ALIVE else ""
-        gradient = "–" if mark == UNSWEPT else number(float(graph.gradients[i]))
+        log = signed(decade, 1, plus=True) if alive else nodes.word(i)
+        scale_bar = bar(decade) if alive else ""
+        gradient = "–" if graph.marks[i] == UNSWEPT else number(float(graph.gradients[i]))
         sources = [_from(graph, e) for e in incoming[i]]
-        rows.append((str(graph.levels[i]), short(graph.names[i], MOST_NAME), short(what, MOST_NAME),
-                     number(float(graph.values[i])), gradient, log, f"{scale_bar:16}", _join(sources)))
-    return align(rows, left=(1, 2, 6, 7))
+        value = "–" if np.isnan(graph.values[i]) and not graph.swept else number(float(graph.values[i]))
+        rows.append((str(graph.levels[i]), short(graph.names[i], MOST_NAME), short(what, MOST_NAME), value, gradient,
+                     log, f"{scale_bar:16}", _join(sources)))
+    table = align(rows, left=(1, 2, 6, 7))
+    return table if nodes.name == "delta" else f"log10 and bar: {nodes.title}\n{table}"
 
 
 def _from(graph: Graph, e: int) -> str:
@@ -90,8 +83,8 @@ def _join(parts: list[str]) -> str:
     return shown
 
 
-def _levels(graph: Graph, scale: Scale) -> str:
-    table = levels(graph, ref=scale.reference)
+def _levels(graph: Graph, nodes: Channel) -> str:
+    table = table_of(graph, nodes)
     rows = [("level", "nodes", "median", "min", "max", "", "dead", "NaN/inf", "no path")]
     for row in reversed(table.rows):
         logs = ["–" if np.isnan(x) else signed(x, 1, plus=True) for x in (row.median, row.low, row.high)]
@@ -102,7 +95,7 @@ def _levels(graph: Graph, scale: Scale) -> str:
     if hidden > 0:
         half = MOST_LEVELS // 2
         rows[1 + half : 1 + half + hidden] = [(f"… {hidden:,} more levels", *[""] * 8)]  # type: ignore[list-item]
-    head = f"log10 of |{graph.symbol}| {scale.words}, per level"
+    head = f"log10 of {nodes.title}, per level"
     return head + "\n" + align(rows, left=(0, 5))
 
 

@@ -16,13 +16,18 @@ from typing import Any, overload
 
 import numpy as np
 
-from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, NONFINITE, Graph, as_graph, short
-from visualize.scales import Floats, Ints, Scale, number, signed
+from visualize.given import as_graph
+from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, NONFINITE, Graph, short
+from visualize.scales import Floats, Ints, Scale, number, number_at, signed
+from visualize.shown import Channel, of_nodes
+from visualize.steps import over_time_words
 
 #: Two levels belong to one stretch while no median strays further from the straight line, in decades.
 STRAY = 0.5
 #: A stretch is worth a sentence when it loses or gains this many decades altogether.
 WORTH = 1.0
+#: A single path is worth a sentence when it carries this share of the gradient that reaches the inputs.
+NOTABLE_PATH = 0.1
 #: Sentences of one kind, and names in one sentence, before the rest is only counted.
 MOST = 3
 
@@ -110,11 +115,20 @@ def levels(x: Any, *, ref: float | str = "output") -> Levels:
         ValueError: if `ref` is not a reference.
     """
     graph = as_graph(x)
-    scale = graph.scale(ref)
-    decades = np.where(graph.units & (graph.marks == ALIVE), scale.decades(graph.gradients), math.inf)
+    return table_of(graph, of_nodes(graph, "delta", ref))
+
+
+def table_of(graph: Graph, nodes: Channel) -> Levels:
+    """Return the table per level of anything that a picture shows of the nodes.
+
+    Args:
+        graph: the graph.
+        nodes: what is shown.
+    """
+    decades = np.where(graph.units & (nodes.marks == ALIVE), nodes.decades, math.inf)
     height = graph.last_level + 1
     counts = np.bincount(graph.levels[graph.units], minlength=height)
-    marked = [np.bincount(graph.levels[graph.units & (graph.marks == m)], minlength=height)
+    marked = [np.bincount(graph.levels[graph.units & (nodes.marks == m)], minlength=height)
               for m in (ALIVE, DEAD, NONFINITE, DETACHED)]
     # Sorted by level and then by size, the nodes without a number last: a level's median is in the middle of its part.
     members = np.flatnonzero(graph.units)
@@ -134,7 +148,7 @@ def levels(x: Any, *, ref: float | str = "output") -> Levels:
                                             strict=True))
         if numbers[0]
     ]
-    return Levels(tuple(rows), scale)
+    return Levels(tuple(rows), nodes.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +227,9 @@ def attribution(x: Any, nodes: Sequence[int] | None = None) -> Flow:
 
     Raises:
         TypeError: if x is not a graph.
+        ValueError: if links lead back in time.
     """
-    graph = as_graph(x)
+    graph = _forward(as_graph(x))
     traced = np.flatnonzero(graph.kinds == INPUT) if nodes is None else np.array(nodes, np.intp)
     mass = np.zeros(len(graph))
     mass[traced] = _parts(graph.gradients[traced], np.zeros(len(traced), np.intp), 1)
@@ -224,6 +239,67 @@ def attribution(x: Any, nodes: Sequence[int] | None = None) -> Flow:
         edges[group] = mass[graph.source[group]] * share[group]
         np.add.at(mass, graph.target[group], edges[group])
     return Flow(mass, edges)
+
+
+def _forward(graph: Graph) -> Graph:
+    """Refuse a net over time: its numbers are means over steps, from which no way can be traced."""
+    if graph.over_time is not None:
+        raise ValueError("the way of a gradient through a net with delays goes from step to step, and the numbers here "
+                         "are means over the steps; draw it with view='time', or trace a net without delays")
+    return graph
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way of the gradient from the loss back to an input.
+
+    Attributes:
+        nodes: positions of the nodes, the input first.
+        edges: positions of the edges between them.
+        share: the share that came along it of the gradient of all inputs, 0 to 1.
+    """
+
+    nodes: tuple[int, ...]
+    edges: tuple[int, ...]
+    share: float
+
+
+def strongest_paths(x: Any, most: int = 3) -> list[Path]:
+    """Return the strongest path to each of the inputs that have one, the strongest first.
+
+    The share of a path is the product of the shares of its edges in what arrives at their sources, as in `attribution`,
+    times that of its input in the gradient of all inputs.
+
+    Args:
+        x: a Value, a Net or a Graph, after its sweep.
+        most: how many paths.
+
+    Raises:
+        TypeError: if x is not a graph.
+        ValueError: if links lead back in time.
+    """
+    graph = _forward(as_graph(x))
+    share = _parts(graph.messages, graph.source, len(graph))
+    best = np.zeros(len(graph))
+    best[graph.roots] = 1.0
+    leads = np.full(len(graph), -1)  # the edge that the strongest path of each node begins with
+    for group in reversed(graph.edges_by_source_level):
+        carried = share[group] * best[graph.target[group]]
+        order = np.lexsort((-group, carried))  # the largest last, of equal ones the first edge
+        group, carried = group[order], carried[order]
+        leads[graph.source[group]] = np.where(carried > 0, group, -1)
+        best[graph.source[group]] = np.maximum(carried, best[graph.source[group]])
+    inputs = np.flatnonzero(graph.kinds == INPUT)
+    shares = _parts(graph.gradients[inputs], np.zeros(len(inputs), np.intp), 1) * best[inputs]
+    paths = []
+    for k in np.argsort(-shares, kind="stable")[:most].tolist():
+        nodes, edges = [int(inputs[k])], []
+        while leads[nodes[-1]] >= 0:
+            edges.append(int(leads[nodes[-1]]))
+            nodes.append(int(graph.target[edges[-1]]))
+        if shares[k] > 0:
+            paths.append(Path(tuple(nodes), tuple(edges), float(shares[k])))
+    return paths
 
 
 def _parts(x: Floats, owner: Ints, owners: int) -> Floats:
@@ -316,10 +392,36 @@ def verdict(x: Any, *, ref: float | str = "output") -> str:
     graph = as_graph(x)
     if not graph.swept:
         return f"{short(graph.call)} has not run: there is no gradient to judge"
-    table = levels(graph, ref=ref)
-    findings = (_nonfinite, _dead, _short_cuts, _cancelled, _left_out)
-    lines = [*_trends(graph, table), *(line for find in findings for line in find(graph))]
+    if graph.over_time is None:
+        lines = [*_trends(graph, levels(graph, ref=ref)), *_nonfinite(graph), *_dead(graph), *_short_cuts(graph),
+                 *_path(graph), *_cancelled(graph)]  # fmt: skip
+    else:  # What happens between levels is next to nothing beside what happens between steps.
+        lines = [*over_time_words(graph), *_nonfinite(graph), *_dead(graph)]
+    lines += _left_out(graph)
     return "\n".join(lines) or "there is one level with a gradient only, so nothing to compare"
+
+
+def changes(graph: Graph, nodes: Channel) -> str:
+    """Say in words how the sizes differ from those of another sweep; a sentence.
+
+    Args:
+        graph: the graph.
+        nodes: the difference, as `visualize.shown.difference` has it.
+    """
+    alive = graph.units & (nodes.marks == ALIVE)
+    if not alive.any():
+        return "no gradient to compare with the other sweep"
+    change = nodes.decades[alive]
+    median = float(np.median(change))
+    usual = "as large as before" if abs(median) < 0.005 else f"×{number_at(median)}"
+    grown, shrunk = int((change >= WORTH).sum()), int((change <= -WORTH).sum())
+    words = [f"against the other sweep: the median {graph.noun} has a gradient {usual}"]
+    for count, what in ((grown, "grew"), (shrunk, "shrank")):
+        if count:
+            words.append(f"{_count(count, graph.noun)} {what} by a decade or more")
+    if nodes.flipped is not None and nodes.flipped[alive].any():
+        words.append(f"{_count(int(nodes.flipped[alive].sum()), 'sign')} flipped")
+    return ", ".join(words)
 
 
 def _trends(graph: Graph, table: Levels) -> Iterator[str]:
@@ -342,11 +444,14 @@ def _trends(graph: Graph, table: Levels) -> Iterator[str]:
         if p.start - p.end == 1:
             yield f"the gradient {what}: the step from level {p.start} to {p.end} {verb}s {size}"
         else:
-            factor = number(float(f"{10.0**p.per_level:.1e}"))
+            # Two digits, as the rate has.
+            factor = number(float(f"{10.0**p.per_level:.1e}")) if abs(p.per_level) < 300 else number_at(p.per_level)
             yield (f"the gradient {what}: levels {p.start} to {p.end} {verb} {size} per level (×{factor}), "
                    f"{signed(abs(p.total), 1)} in all")
     if len(worth) > MOST:
-        yield f"{len(worth) - MOST} smaller stretches lose or gain a decade or more as well"
+        more = len(worth) - MOST
+        one = "s" * (more == 1)
+        yield f"{more} smaller stretch{'es' * (more > 1)} lose{one} or gain{one} a decade or more as well"
     if not worth:
         low, high = min(r.median for r in rows), max(r.median for r in rows)
         yield f"the gradient keeps its size: the medians of all levels lie within {signed(high - low, 1)} decades"
@@ -387,6 +492,18 @@ def _short_cuts(graph: Graph) -> Iterator[str]:
         more = f", and more than half at {_count(len(found) - 1, 'further level')}" if len(found) > 1 else ""
         yield (f"{_count(best.count, 'skip edge')} {'carry' if best.count > 1 else 'carries'} {percent(best.share)} of "
                f"the gradient that reaches {graph.level_name(best.level)}{more} (shares of absolute flow)")
+
+
+def _path(graph: Graph) -> Iterator[str]:
+    if graph.noun != "unit" or graph.last_level < 3:
+        return
+    for path in strongest_paths(graph, 1):
+        if NOTABLE_PATH <= path.share < 1.0:  # of a single path it says nothing
+            names = [_name(graph, i) for i in path.nodes if graph.units[i]]
+            if len(names) > 2 * MOST:
+                names[MOST : 1 - MOST] = ["…"]
+            way = " → ".join(names)
+            yield f"the strongest path, {way}, carries {percent(path.share)} of the gradient that reaches the inputs"
 
 
 def _cancelled(graph: Graph) -> Iterator[str]:
