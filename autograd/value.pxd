@@ -43,8 +43,11 @@ cpdef object fix(Value v)
 @cython.locals(met="long long", listed="long long", order=list, stack=list, v=Value, n=Value, before=Py_ssize_t)
 cdef list _order(Value root)
 
-@cython.locals(first="long long", last="long long", v=Value, op=Op, a=double, b=double, i=Py_ssize_t)
+@cython.locals(first="long long", last="long long", v=Value, op=Op, a=double, b=double, i=Py_ssize_t, e=Py_ssize_t, j=Py_ssize_t, source=list, target=list, depth=list)
 cpdef tuple links(list order)
+
+@cython.locals(v=Value, op=Op, y=double)
+cpdef bint outdated(list order)
 
 cdef void _link(Value x, Py_ssize_t i, double p, long long first, long long last, list source, list target, list factors) except *
 

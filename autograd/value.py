@@ -660,18 +660,19 @@ def topological_order(root: Value) -> list[Value]:
         return _order(root)
 
 
-def links(order: list[Value]) -> tuple[list[int], list[int], list[float]]:
+def links(order: list[Value]) -> tuple[list[int], list[int], list[float], list[int]]:
     """Return the edges of an order: where the operand stands, where its result does, and the partial between them.
 
     Args:
         order: nodes, as `topological_order` lists them. What is not in it is left out.
 
     Returns:
-        Three lists with an entry per edge, sorted by result; a partial that does not exist is `ABSENT`.
+        Three lists with an entry per edge, sorted by result; a partial that does not exist is `ABSENT`. And one with an
+        entry per node: the number of edges on the longest way to the last.
 
     >>> x = Value(2.0)
     >>> links(topological_order(x * x))
-    ([0, 0], [1, 1], [2.0, 2.0])
+    ([0, 0], [1, 1], [2.0, 2.0], [1, 0])
     """
     global _clock
     source: list[int] = []
@@ -700,7 +701,41 @@ def links(order: list[Value]) -> tuple[list[int], list[int], list[float]]:
                 for x, p in zip(v._a, op.slopes([_float(x) for x in v._a], v._data)):  # noqa: B905
                     if isinstance(x, Value):
                         _link(x, i, p, first, last, source, target, factors)
-    return source, target, factors
+    depth = [0] * len(order)
+    for e in range(len(source) - 1, -1, -1):
+        # Sorted by result: backwards, every result is final when it passes its depth on.
+        j = source[e]
+        i = target[e]
+        if depth[j] <= depth[i]:
+            depth[j] = depth[i] + 1
+    return source, target, factors, depth
+
+
+def outdated(order: list[Value]) -> bool:
+    """Whether operands of a node have other values now than those that it was computed of.
+
+    Args:
+        order: nodes, as `topological_order` lists them.
+
+    >>> x = Value(2.0)
+    >>> y = topological_order(x * x)
+    >>> x.data = 3.0
+    >>> outdated(y)
+    True
+    """
+    for v in order:
+        op = v._row
+        if op is None or op is CONSTANT:
+            continue
+        if op.arity == 1:
+            y = op.call1(_float(v._a))
+        elif op.arity == 2:
+            y = op.call2(_float(v._a), _float(v._b))
+        else:
+            y = op.call([_float(x) for x in v._a])
+        if y != v._data and (y == y or v._data == v._data):
+            return True
+    return False
 
 
 def _link(

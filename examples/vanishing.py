@@ -26,7 +26,7 @@ def main(file: Path) -> str:
     net.neuron("y", activation="linear", sources={"h6": 0.9, "x3": 0.35}, output=True)
     net.forward([1.0, -2.0, 0.5])
     net.sweep([1.04], "mse")
-    diagram = visualize.draw(net, title="A gradient that vanishes")
+    diagram = visualize.draw(net, title="A gradient that vanishes", theme="auto")
     print(diagram)
     file.parent.mkdir(parents=True, exist_ok=True)
     print(f"picture: {diagram.save(file)}")

@@ -16,9 +16,11 @@ from visualize import charts, engines, scales
 from visualize.animation import MOST_NODES, Animation, animate
 from visualize.charts import MOST_ROWS, Axis, Chart, curves, decades, thinned, ticks
 from visualize.graph import ALIVE, DEAD, DETACHED, NONFINITE
+from visualize.looks import looks_of
 from visualize.picture import Picture, check_choice, format_of, spelled
 from visualize.recording import Course, record
-from visualize.scene import text_width
+from visualize.scene import Text, text_width
+from visualize.sheet import Sheet
 
 SVG = "{http://www.w3.org/2000/svg}"
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=100)
@@ -539,3 +541,85 @@ def test_a_browser_shows_every_frame_in_its_colours(tmp_path):
 
 def _rgb(colour):
     return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+def test_large_losses_and_large_steps_are_higher_up():
+    epochs = charts.epochs_of(course(), 0.0, 100.0)
+    for loss in (None, np.linspace(5.0, -5.0, 50)):  # on a logarithmic axis, and on a linear one
+        sheet = Sheet(700.0, "", "")
+        given_ = course(loss=loss)
+        where = charts.loss_panel(sheet, given_, epochs)
+        at = [where(float(x)) for x in given_.loss]
+        assert at == sorted(at)
+        assert at[0] < at[-1] <= sheet.y
+    update = np.tile(np.linspace(-5, -1, 9), (6, 1))
+    chart = curves(course(levels=9, update=update))
+    said = {"".join(run.text for run in text.runs): text.y for group in chart.scene.front for text in group.shapes
+            if isinstance(text, Text)}  # fmt: skip
+    assert said["output 0.1"] < said["median 1e−3"] < said["level 0 1e−5"]
+
+
+def test_every_look_is_in_its_cell():
+    looks = [0, 6, 15, 40]
+    chart = curves(course(epochs=looks))
+    cells = {int(match[1]): group.shapes[0] for group in chart.scene.front
+             if (match := re.match(r"output · epoch (\d+)", group.tip))}  # fmt: skip
+    assert list(cells) == looks
+    for a, b in itertools.pairwise(looks):  # cells meet halfway between their looks
+        middle = (chart._epochs(a) + chart._epochs(b)) / 2
+        assert cells[b].x == pytest.approx(middle, abs=0.01)
+        assert cells[a].x + cells[a].width == pytest.approx(middle, abs=1.5)
+
+
+def test_a_logarithmic_axis_counts_from_its_origin():
+    axis = Axis(1000, 2000, 0.0, 100.0, True, 1000)
+    assert axis(1009) == pytest.approx(100 * math.log(10) / math.log(1001))
+
+
+def frames_of(svg):
+    """What the style sheet of an animation sets: for each selector the states as (per cent, {property: value})."""
+    found = {}
+    for steps, selectors in re.findall(r"@keyframes k\d+\{((?:[\d.]+%\{[^}]*\})+)\}([^{}]*)\{animation", svg):
+        states = [(float(at), dict(entry.split(":", 1) for entry in style.split(";")))
+                  for at, style in re.findall(r"([\d.]+)%\{([^}]*)\}", steps)]
+        found |= dict.fromkeys(selectors.split(","), states)
+    return found
+
+
+def test_every_frame_has_its_clock_and_its_colours_also_where_they_come_back():
+    net = Net()
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 0.5})
+    net.neuron("y", "linear", {"h": 2.0}, output=True)
+    recording = record(net)
+    for weight in (2.0, 1e-4, 2.0, 0.0, 2.0, 1e-4):
+        net.set_weight("h", "y", weight)
+        recording.look([[1.0]], [0.3])
+    animation = animate(recording)
+    moves = frames_of(animation.svg)
+    assert len(animation.looks) == 6
+    changes = 0
+    for frame, diagram in enumerate(animation._diagrams):
+        now = 75.0 * frame / 5 + 0.5
+        shown = {selector: [state for at, state in states if at <= now][-1] for selector, states in moves.items()}
+        clocks = [k for k in range(6) if shown[f"#clock{k}"]["visibility"] == "visible"]
+        assert clocks == [frame]
+        for i, look in enumerate(looks_of(diagram.nodes)):
+            state = next((shown[f"#n{i} {tag}"] for tag in ("rect", "ellipse") if f"#n{i} {tag}" in shown), {})
+            if "fill" in state:
+                assert state["fill"] == f"var(--{look.fill})"
+                changes += 1
+    assert changes >= 6
+
+
+@pytest.mark.parametrize("peak", [1, 137, 500, 998])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_thinned_line_keeps_a_peak_of_one_point(peak, sign):
+    y = np.linspace(0.0, 1e-3, 1000)
+    y[peak] = sign
+    kept = thinned(y, 60)
+    assert peak in kept
+    assert len(kept) <= 60

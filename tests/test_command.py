@@ -505,3 +505,65 @@ def test_as_a_process_it_is_quiet_when_its_reader_goes(here):
     with os.fdopen(writer, "wb") as out:
         done = subprocess.run(argv, stdout=out, stderr=subprocess.PIPE, timeout=120)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def full_disk():
+    """A file that takes nothing, as a full disk; None where there is none."""
+    return "/dev/full" if Path("/dev/full").exists() else None
+
+
+@pytest.mark.skipif(full_disk() is None, reason="there is no /dev/full")
+@pytest.mark.parametrize("more", [[], ["--format", "svg"], ["--verdict"], ["--list-engines"]])
+def test_as_a_process_it_says_in_a_sentence_that_its_output_has_no_room(here, more):
+    argv = [sys.executable, "-m", "visualize", "model.json", "--data", "train.csv", *more]
+    with open(full_disk(), "wb") as out:
+        done = subprocess.run(argv, stdout=out, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "visualize: cannot write to standard output: no space left on device\n"
+
+
+def test_without_standard_output_a_file_is_needed(here, monkeypatch, capsys):
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, "stdout", None)
+        assert main(["experiment.py:swept"]) == 2
+        assert main(["experiment.py:swept", "-o", "a.svg"]) == 0
+    assert "standard output is closed: give -o FILE" in capsys.readouterr().err
+    assert Path("a.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(("argv", "lost"), [
+    (["model.json", "-o", "model.json"], "model.json"),
+    (["experiment.py:swept", "-o", "./experiment.py"], "experiment.py"),
+    (["model.json", "--data", "train.csv", "-o", "train.csv"], "train.csv"),
+    (["model.json", "--against", "experiment.py:net", "-o", "experiment.py"], "experiment.py"),
+])  # fmt: skip
+def test_what_is_read_is_not_written_over(here, capsys, argv, lost):
+    before = Path(lost).read_bytes()
+    assert main([*argv, "--format", "svg"]) == 2
+    assert "is what is read, and would be lost" in capsys.readouterr().err
+    assert Path(lost).read_bytes() == before
+
+
+@pytest.mark.parametrize(("end", "said"), [("", "(exit status 0)"), ("3", "(exit status 3)"),
+                                           ("'no luck'", "(exit status 1, saying 'no luck')")])
+def test_the_status_of_a_module_that_ends_the_program_is_told(here, capsys, end, said):
+    Path("ends.py").write_text(f"import sys\nsys.exit({end})\n")
+    assert main(["ends.py:x"]) == 1
+    assert f"ends.py ended the program {said} when it was run" in capsys.readouterr().err
+
+
+def test_two_columns_of_targets_are_no_labels(here, capsys):
+    Net.layered([2, 3, 3], seed=1).save("three.json")
+    Path("labels.csv").write_text("a,b,c,d\n1,2,0,1\n3,4,1,1\n")
+    argv = ["three.json", "--data", "labels.csv", "--loss", "softmax_cross_entropy", "--x", "a,b", "--y"]
+    assert main([*argv, "c,d"]) == 1
+    assert "(2, 3)" in capsys.readouterr().err
+    assert main([*argv, "c"]) == 0
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+def test_what_is_compared_with_is_the_other_one(run):
+    assert "as large as before" in run("experiment.py:net", "--against", "experiment.py:net", "--verdict")[1]
+    assert "as large as before" not in run("experiment.py:later", "--against", "experiment.py:net", "--verdict")[1]

@@ -323,6 +323,10 @@ def test_quoted_text_is_only_text(lines):
     assert re.sub(r"\s", "", shown) == re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", letters)
 
 
+def test_entities_in_a_name_stay_as_they_are():
+    assert quote(["a &lt; b & c"]) == '"a &amp;lt; b &amp; c"'
+
+
 # Plans. --------------------------------------------------------------------------------------------------------------
 
 
@@ -360,7 +364,8 @@ def test_a_plan_is_laid_out_alike_by_all(who, columns, routed):
 def test_a_label_has_room_between_the_columns():
     words = "a label that is much wider than any gap"
     bare_, labelled = (layout.arrange(plan(labels=labels), "builtin") for labels in ((), [[words]] * 4))
-    assert labelled.at[2, 0] - bare_.at[2, 0] == pytest.approx(text_width(words, layout.LABEL) + 8)
+    more = labelled.at[2, 0] - bare_.at[2, 0] - text_width(words, layout.LABEL)
+    assert 8 <= more < 60  # beside it is its line
 
 
 def test_an_empty_plan_needs_no_engine():

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections import Counter
 
 import hypothesis.strategies as st
 import numpy as np
@@ -15,7 +16,8 @@ from autograd import Value
 from autograd.net import Net
 from visualize import Graph, Node, by_prefix
 from visualize.graph import UNIT
-from visualize.groups import HIGH, WIDE, _arrows, _columns, _order, _placed, grouped
+from visualize.groups import HIGH, WIDE, _arrows, _box, _columns, _order, _placed, grouped
+from visualize.scales import fill_role
 from visualize.scene import Box, Curve
 
 
@@ -179,3 +181,51 @@ def test_arrows_end_at_their_boxes():
         for x, y in (curve.points[0], curve.head):
             assert any(isinstance(b, Box) and b.x - 0.01 <= x <= b.x + b.width + 0.01
                        and b.y - 0.01 <= y <= b.y + b.height + 0.01 for b in boxes.values())
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+magnitudes = st.sampled_from([0.0, math.nan, 1e-9, 1e-4, 3e-3, 0.1, 1.0, 20.0, 1e5])
+
+
+def flat(gradients, messages=()):
+    """Units without levels above one another, of which the first feed one more; all numbers made by hand."""
+    n, m = len(gradients), len(messages)
+    return Graph(
+        names=[f"h{k}" for k in range(n)] + ["y"], ops=["tanh"] * (n + 1), kinds=np.full(n + 1, UNIT),
+        values=np.zeros(n + 1), gradients=np.array([*gradients, 1.0]), levels=np.array([0] * n + [1]),
+        source=np.arange(m), target=np.full(m, n), factors=np.ones(m), messages=np.array(messages, float),
+        outputs=np.array([n]), noun="unit", symbol="δ",
+    )  # fmt: skip
+
+
+@given(st.lists(magnitudes, min_size=1, max_size=12))
+def test_a_box_has_the_colour_of_its_median_and_a_bar_per_decade(sizes):
+    diagram = visualize.draw(flat(sizes, [1.0] * len(sizes)), "groups", format="text")
+    shapes = _box(diagram, "h", np.arange(len(sizes)), (0.0, 0.0))
+    logs = [math.log10(x) for x in sizes if x > 0]
+    if not logs:
+        assert shapes[1].fill == "cell"
+        return
+    median = float(np.median(logs))
+    assert shapes[1].fill == fill_role(max(min(math.floor(median + 0.5), 6), -6))
+    counts = Counter(max(min(math.floor(x + 0.5), 6), -6) for x in logs)
+    bars = {box.fill: box.height for box in shapes[2:] if isinstance(box, Box) and box.height != 0.5}  # not the floor
+    tallest = max(counts.values())
+    assert bars == {fill_role(k): pytest.approx(max(28.0 * count / tallest, 1.5)) for k, count in counts.items()}
+
+
+@given(st.lists(magnitudes, min_size=1, max_size=9))
+def test_an_arrow_has_the_median_of_what_is_alive(messages):
+    diagram = visualize.draw(flat([1.0] * len(messages), messages), "groups", format="text")
+    of = np.array([0] * len(messages) + [1])
+    (arrow,) = _arrows(diagram, of)
+    logs = [math.log10(x) for x in messages if x > 0]
+    assert (arrow.source, arrow.target, arrow.edges) == (0, 1, len(messages))
+    assert arrow.median == pytest.approx(float(np.median(logs)) if logs else math.nan, nan_ok=True)
+
+
+def test_a_part_stands_after_all_that_lead_to_it():
+    for edges in ({(0, 1): 1, (1, 2): 1, (0, 2): 1}, {(0, 1): 1, (1, 2): 1, (3, 2): 1, (3, 4): 1}):
+        place = {part: k for k, column in enumerate(_columns(5, edges)) for part in column}
+        assert all(place[a] < place[b] for a, b in edges)

@@ -559,7 +559,7 @@ def test_a_reference_that_is_asked_for_is_kept():
     net = swept(recurrent(), 6)
     assert "relative to 0.001" not in "\n".join(words_of(draw(net, "time").scene))
     scene = draw(net, "time", ref=1e-3).scene
-    assert any(line.startswith("cell colour") and "relative to 1e−3" in line for line in words_of(scene))
+    assert any(line.startswith("colour: |δ|") and "relative to 1e−3" in line for line in words_of(scene))
     top = scales.Scale(1e-3, "").classes(np.array([rms(net.delta[net.names.index("y_1"), :, -1])]))
     assert cells(scene)["y_1", 6] == scales.fill_role(int(top[0]))
 
@@ -588,7 +588,7 @@ def test_strips_show_several_nets_on_one_axis():
     text = words_of(picture.scene)
     assert sum(line == "log10 RMS δ" for line in text) == 3
     assert sum(line == "time step t" for line in text) == 1
-    assert sum(line.startswith("cell colour") for line in text) == 1
+    assert sum(line.startswith("colour: |δ|") for line in text) == 1
     assert any(line.startswith("radius 0.6  ·  gradient shrinks") for line in text)
     assert "7 units × 36 steps  ·  loss at t = 36 only" in text[0]
     assert len(shapes(picture.scene, Box)) > 3 * 7 * 36
@@ -616,7 +616,7 @@ def test_strips_compare_nets_by_the_loss_at_the_last_step():
     for name in ("every", "ragged"):
         assert any(line.startswith(f"{name}  ·  ") and "of the loss at the last step alone: gradient shrinks" in line
                    and rate(factors[name]) in line for line in text)
-    legend = "cell colour: |δ| of a unit at step t, relative to the RMS δ where the loss is"
+    legend = "colour: |δ| of a unit at step t, relative to the RMS δ where the loss is"
     assert any(line.startswith(legend) for line in text)
     assert text.count("steps to end") == 1
     assert "to end  log10" in picture.text
@@ -667,3 +667,22 @@ def test_a_graph_with_inputs_alone_or_one_column_can_be_drawn():
     assert "x" not in cells(draw(graph, "time").scene)
     other = dataclasses.replace(graph, over_time=graph.over_time[:, :1])
     assert len(cells(draw(other, "time").scene)) == 2
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+def test_the_row_of_the_loss_has_a_bar_where_the_loss_is():
+    losses = [0.5, 0.0, 1.0, 0.25]
+    scene = draw(by_hand(np.ones((2, 4)), losses), "time").scene
+    bars = [box for box in shapes(scene, Box) if box.tip.startswith("the loss sees")]
+    assert [box.tip.split()[3] for box in bars] == ["50", "100", "25"]
+    assert [box.height for box in bars] == [5.0, 10.0, 2.5]
+    places = {match[1]: box.x for box in shapes(scene, Box) if (match := re.match(r"u0 · step (\d) of 4", box.tip))}
+    assert [box.x for box in bars] == [places["1"], places["3"], places["4"]]
+
+
+def test_the_step_of_the_last_loss_is_still_to_be_seen():
+    marks = Steps.of(by_hand(np.ones((2, 4)), [0, 0, 1, 0])).marks[:2]
+    assert (marks[:, 2] == ALIVE).all()
+    assert (marks[:, 3] == BLANK).all()

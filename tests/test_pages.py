@@ -19,7 +19,7 @@ import autograd
 from autograd import Value
 from autograd.net import Net
 from visualize import Graph, attribution, draw, from_net, from_value, levels, pages, scales, shown
-from visualize.graph import ALIVE, INPUT, LOSS, UNIT
+from visualize.graph import ALIVE, BLANK, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT
 from visualize.looks import edge_lines, looks_of, node_lines
 from visualize.scales import DARK, LIGHT
 from visualize.verdict import percent, verdict
@@ -443,7 +443,7 @@ def test_against_opens_the_page_with_the_change(tab):
     assert "from “the other sweep” to “this sweep”" in page.run("byId('verdict').textContent")
     page.run("byId('compare').click()")
     assert page.run("byId('verdict').textContent") == verdict(now)
-    assert page.run("document.querySelector('#legend h2').textContent") == "node fill: |δ| relative to the output δ"
+    assert page.run("document.querySelector('#legend h2').textContent") == "colour: |δ| relative to the output δ"
 
 
 # Pointer and keys. ---------------------------------------------------------------------------------------------------
@@ -826,3 +826,65 @@ def test_a_view_of_groups_is_the_picture_with_zoom_and_search(tab):
 def test_a_diagram_saves_its_page(tmp_path):
     path = draw(small_net()).save(tmp_path / "net.html")
     assert path.read_text(encoding="utf-8") == pages.page(draw(small_net()))
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+def test_search_ignores_case_and_has_names_that_begin_so_first(tab):
+    graph = made(2, 4, names=["my output", "Output 2", "output", "b", "c", "d", "e", "f"])
+    page = tab(pages.page(draw(graph, engine="builtin")))
+    page.key("/")
+    page.type("outPUT")
+    found = page.run("[...document.querySelectorAll('#results .name')].map(e => e.textContent)")
+    assert found == ["output", "Output 2", "my output"]
+
+
+def test_the_script_compares_entries_as_python_does(tab):
+    entries = [(ALIVE, 0.5), (ALIVE, -2.0), (ALIVE, 40.0), (DEAD, 0.0), (NONFINITE, math.nan), (DETACHED, 0.0),
+               (BLANK, 1.0)]  # fmt: skip
+    pairs = list(itertools.product(entries, entries))
+    (now, before), (marks, marks_before) = ([[pair[k][j] for pair in pairs] for k in (0, 1)] for j in (1, 0))
+    channel = shown.difference(*(
+        shown.Channel("delta", "|δ|", np.array(values, float), np.array(its, np.intp), scales.Scale(1.0, "absolute"))
+        for values, its in ((now, marks), (before, marks_before))), many=False)  # fmt: skip
+    page = tab(pages.page(draw(small_net())))
+    found = page.run(f"(r => [r.marks, r.flipped, r.decades.map(classOf)])(ratios({js(now)}, {js(before)}, {js(marks)},"
+                     f" {js(marks_before)}))")
+    assert found[0] == channel.marks.tolist()
+    assert found[1] == channel.flipped.tolist()
+    alive = np.flatnonzero(channel.marks == ALIVE)
+    assert [found[2][k] for k in alive] == channel.classes[alive].tolist()
+
+
+@given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=20), st.sampled_from([3, 4]))
+def test_numbers_that_are_no_subnormal_ones_are_kept_in_few_bytes(x, size):
+    for sign in (1.0, -1.0):
+        assert len(base64.b64decode(pages.packed(sign * np.array(x), size))) == size * len(x)
+
+
+@pytest.mark.parametrize("x", [1.0050001, 1.0149999])
+def test_a_number_is_moved_to_the_neighbour_that_prints_like_it(x):
+    text = pages.packed(np.array([x]), 3)
+    assert len(base64.b64decode(text)) == 3
+    assert scales.number(unpacked(text, 1)[0]) == scales.number(x) == "1.01"
+
+
+def test_a_hostile_name_in_the_verdict_is_text():
+    graph = made(2, 4, names=["<img src=x>", *(f"u{k}" for k in range(7))])
+    gradients = graph.gradients.copy()
+    gradients[0] = 0.0
+    html = pages.page(draw(dataclasses.replace(graph, gradients=gradients), engine="builtin"))
+    assert "<img" not in html
+    assert "1 dead unit (gradient exactly 0): &lt;img src=x&gt;" in html
+
+
+def test_a_step_without_edges_has_those_of_the_nearest_step_with_some(tab):
+    steps = [(f"step {k}", made(2, 4, seed=k)) for k in range(7)]
+    steps = [(label, dataclasses.replace(graph, source=steps[-1][1].source, target=steps[-1][1].target))
+             for label, graph in steps]  # fmt: skip
+    page = tab(pages.page(draw(steps[-1][1], engine="builtin"), steps=steps))
+    there = [0, 4, 6]
+    page.run(f"data.states.forEach((state, k) => {js(there)}.includes(k) || delete state.messages)")
+    found = page.run("steps.map(k => edgeStateOf(k).index)")
+    assert found == [min(there, key=lambda j: (abs(j - k), j)) for k in range(7)]

@@ -450,3 +450,18 @@ def test_other_things_are_refused(thing):
     assert not drawn.is_program(thing)
     with pytest.raises(TypeError, match=r"expected what autograd\.jit or autograd\.objective returned, got"):
         from_program(thing)
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_blocks_of_different_sizes_count_by_their_samples(size):
+    f = ag.jit(lambda x: ops.tanh(x[0] * x[1]) + x[0])
+    rows = np.random.default_rng(0).normal(size=(5, 2)) * [[3.0, 1.0], [0.1, 1.0], [1.0, 1.0], [9.0, 1.0], [0.5, 2.0]]
+    whole = from_program(f, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn, "ROOM", size * (2 * len(whole) + 2 * whole.edges))
+        parts = from_program(f, rows)
+    for name in ("values", "gradients", "factors", "messages"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)

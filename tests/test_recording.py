@@ -468,3 +468,52 @@ def test_only_nets_are_recorded():
     with pytest.raises(TypeError, match="record takes the Net that will be trained, got list"):
         record([1, 2])
     assert isinstance(record(net()), Recording)
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+def test_a_level_of_dead_units_and_units_without_a_path_is_dead():
+    mixed = Net()
+    mixed.input("x")
+    mixed.neuron("dead", "relu", {"x": 1.0}, bias=-9.0)
+    mixed.neuron("loose", "tanh", {"x": 1.0})
+    mixed.neuron("y", "linear", {"dead": 1.0, "x": 0.5}, output=True)
+    recording = record(mixed)
+    recording.look([[0.1], [0.2]], [0.0, 0.0])
+    assert recording.course.marks.tolist() == [[ALIVE, DEAD, ALIVE]]
+
+
+@pytest.mark.parametrize(("epochs", "every", "expected"), [(7, 3, [0, 3, 6, 7]), (6, 3, [0, 3, 6]), (2, 5, [0, 2])])
+def test_the_last_epoch_is_a_look_and_one_only(epochs, every, expected):
+    recording = recorded(epochs, {"every": every})[1]
+    assert recording.epochs.tolist() == expected
+    assert len(recording) == len(expected)
+
+
+def test_the_reference_is_the_median_of_the_outputs():
+    wide = Net.layered([2, 3, 4], seed=2)
+    recording = record(wide)
+    recording.look([[1.0, 2.0], [0.5, -1.0]], [[1.0, 2.0, 3.0, 9.0], [0.0, 1.0, 0.0, 5.0]])
+    sizes = recording.flow(0).delta_rms[-4:]
+    assert recording.course.reference[0] == pytest.approx(np.median(np.abs(sizes)), rel=1e-14)
+
+
+@pytest.mark.parametrize("first", [0, 3, 5])
+def test_the_first_look_is_kept_whatever_its_epoch(first):
+    looked = net()
+    recording = record(looked, most=4)
+    for epoch in range(first, 21):
+        recording.look(*data(), epoch=epoch)
+    assert recording.epochs[0] == first
+    assert recording.epochs[-1] == 20
+    assert len(recording) <= 5
+
+
+def test_the_step_before_a_training_was_resumed_is_known():
+    whole = recorded(7)[1]
+    trained = net()
+    recording = record(trained)
+    state = trained.fit(*data(), epochs=4, diagnose=recording).state
+    trained.fit(*data(), epochs=7, diagnose=recording, resume=state)
+    np.testing.assert_array_equal(recording.update, whole.update)

@@ -959,7 +959,7 @@ def test_a_net_over_time_is_drawn():
     net.neuron("h", "tanh", {"x": 1.0}, aggregation="max")
     net.link("h", "h", 1.25, delay=1)
     net.neuron("y", "linear", {"h": 2.0}, output=True)
-    net.link("y", "h", 0.5, delay=2, gate="x")
+    net.link("y", "h", -2.5, delay=2, gate="x")
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 5, 1)), rng.normal(size=(4, 1))
     net.forward(x)
@@ -967,13 +967,19 @@ def test_a_net_over_time_is_drawn():
     graph = visualize.as_graph(net)
     assert graph.samples == 20
     close(graph.gradients[1], np.sqrt(np.mean(net["h"].delta ** 2)))
-    close(graph.messages[3], 0.5 * np.sqrt(np.mean((net["h"].delta * x[:, :, 0]) ** 2)))
     before = np.concatenate([np.zeros((4, 2)), net["y"].phi[:, :3]], axis=1)
-    close(graph.messages[4], 0.5 * np.sqrt(np.mean((net["h"].delta * before) ** 2)))
+    earlier = np.concatenate([np.zeros((4, 1)), net["h"].phi[:, :4]], axis=1)
+    largest = np.argmax([x[:, :, 0], 1.25 * earlier, -2.5 * before * x[:, :, 0]], axis=0)
+    back = [net["h"].delta * (largest == k) for k in range(3)]  # to the largest alone
+    assert all(part.any() for part in back)
+    close(graph.messages[0], np.sqrt(np.mean(back[0] ** 2)))
+    close(graph.messages[1], 1.25 * np.sqrt(np.mean(back[1] ** 2)))
+    close(graph.messages[3], -2.5 * np.sqrt(np.mean((back[2] * x[:, :, 0]) ** 2)))
+    close(graph.messages[4], 2.5 * np.sqrt(np.mean((back[2] * before) ** 2)))
     close(graph.messages[5], np.sqrt(np.mean(net.output_slopes**2)))
     assert graph.notes[1:] == (
         "an edge from a gate has the mean of w times what comes through it as its factor",
-        "edges into units that do not sum are as wide as if these did",
+        "an edge carries back from a unit that does not just sum w·δ times the slope of what this does",
     )
     assert "h × 1.25" in visualize.draw(net).text
     assert "<svg" in visualize.draw(net).svg

@@ -11,8 +11,12 @@ from hypothesis import given
 import visualize
 from autograd import Value
 from autograd.net import Net
+from visualize import sheet
 from visualize.graph import ALIVE, BLANK, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT, UNSWEPT, Graph
-from visualize.shown import EDGES, FILLS, difference, of_edges, of_nodes, same_structure
+from visualize.looks import FLIPPED_PEN, looks_of
+from visualize.scales import Scale
+from visualize.scene import Run, text_width
+from visualize.shown import EDGES, FILLS, Channel, difference, of_edges, of_nodes, same_structure
 
 sizes = st.floats(1e-12, 1e12) | st.just(0.0)
 signed = st.builds(lambda x, s: s * x, sizes, st.sampled_from([1.0, -1.0]))
@@ -210,3 +214,122 @@ def test_what_was_dead_and_lives_is_as_large_as_can_be_and_says_so():
     back = visualize.draw(chain([0.0, 1.0, 1.0]), "labels", against=chain([1.0, 1.0, 1.0]), engine="builtin")
     assert back.nodes.marks.tolist() == [DEAD, ALIVE, ALIVE]
     assert ">is 0<" in back.svg
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+marked = st.sampled_from([(ALIVE, 0.5), (ALIVE, -2.0), (ALIVE, 40.0), (DEAD, 0.0), (NONFINITE, math.nan),
+                          (DETACHED, 0.0), (BLANK, 1.0)])  # fmt: skip
+
+
+def channel(entries, reference=1.0):
+    values, marks = (np.array([entry[k] for entry in entries]) for k in (1, 0))
+    return Channel("delta", "|δ| absolute", values.astype(float), marks.astype(np.intp), Scale(reference, "absolute"))
+
+
+@given(st.lists(st.tuples(marked, marked), min_size=1, max_size=9), st.sampled_from([1.0, 0.01, 300.0]), st.booleans())
+def test_a_difference_is_what_two_entries_say_one_by_one(pairs, reference, many):
+    now, before = channel([a for a, _ in pairs], reference), channel([b for _, b in pairs], 7.0)
+    found = difference(now, before, many)
+    for i, ((mark, x), (was, y)) in enumerate(pairs):
+        there = mark == ALIVE and was in (ALIVE, DEAD)
+        assert found.marks[i] == (mark if mark != ALIVE or there else was)
+        assert found.flipped[i] == (not many and there and x * y < 0)
+        if there:
+            ratio = x / y if y else math.inf
+            assert found.values[i] == pytest.approx(abs(ratio) if many else ratio, rel=1e-12)
+
+
+def test_a_weight_of_nothing_without_a_gradient_does_not_move():
+    graph = visualize.from_net(net_of())
+    still = dataclasses.replace(graph, weight_gradients=np.where(graph.factors == 0, 0.0, graph.weight_gradients))
+    edges = of_edges(still, "update", rate=0.1)
+    zero = int(np.flatnonzero(still.factors == 0)[0])
+    assert (edges.values[zero], edges.marks[zero]) == (0.0, DEAD)
+
+
+def gated_net():
+    """x -> h -> y, with a gate on the last link."""
+    net = Net()
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 0.7})
+    net.neuron("g", "sigmoid", {"x": 0.4})
+    net.neuron("y", "linear", output=True)
+    net.link("h", "y", 2.0, gate="g")
+    net.forward([0.5])
+    net.sweep([3.0])
+    return net
+
+
+def test_an_edge_from_a_gate_has_no_weight_that_could_move():
+    net = gated_net()
+    graph = visualize.from_net(net)
+    y, (gate,) = graph.names.index("y"), graph.gates
+    link = int(np.flatnonzero((graph.source == graph.names.index("h")) & (graph.target == y))[0])
+    nodes = of_nodes(graph, "gradient")
+    assert nodes.values[y] == pytest.approx(abs(graph.weight_gradients[link]), rel=1e-14)
+    moved = of_nodes(graph, "update", rate=0.1)
+    assert moved.values[y] == pytest.approx(0.1 * abs(graph.weight_gradients[link]) / 2.0, rel=1e-14)
+    for shown in ("weight", "update"):
+        assert of_edges(graph, shown, rate=0.1).marks[gate] == BLANK
+
+
+def test_an_edge_into_what_has_no_path_is_dotted_whatever_its_source_can_reach():
+    net = net_of()
+    net.neuron("end", "tanh", {"h": 1.0})
+    net.forward([1.0, -2.0])
+    net.sweep([0.5])
+    graph = visualize.from_net(net)
+    edge = int(np.flatnonzero(graph.target == graph.names.index("end"))[0])
+    messages = graph.messages.copy()
+    messages[edge] = 1.0  # as a graph made by hand may have it
+    edges = of_edges(dataclasses.replace(graph, messages=messages), "message")
+    assert graph.connected[graph.source[edge]]
+    assert edges.marks[edge] == DEAD
+    assert (edges.marks[graph.messages != 0] == ALIVE).all()
+
+
+def test_gradients_of_weights_are_relative_to_those_of_the_links_into_the_outputs():
+    net = net_of()
+    graph = visualize.from_net(net)
+    into = [e for e in range(graph.edges) if graph.names[graph.target[e]] == "y"]
+    assert len(into) == 2
+    expected = np.median(np.abs(graph.weight_gradients[into]))
+    assert of_edges(graph, "weight").scale.reference == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_legend_has_the_marks_of_what_is_shown():
+    x, w = Value(0.0, name="x"), Value(2.0, name="w")
+    y = x * w + w  # the values of x and of the product are 0, and no gradient is
+    y.backward()
+    graph = visualize.from_value(y)
+    assert (graph.gradients != 0).all()
+    assert [glyph for glyph, _ in sheet.mark_legend(graph, of_nodes(graph, "value"))] == ["dead"]
+    assert sheet.mark_legend(graph, of_nodes(graph, "delta")) == []
+
+
+def test_lines_are_broken_where_they_are_full_and_nowhere_else():
+    words = "a verdict of some length that is set in lines " * 9
+    lines = sheet._wrap([Run(words), Run("and ends bold", bold=True)], 12.0, 300.0)
+    wide = [sum(text_width(run.text.rstrip() if run is line[-1] else run.text, 12.0, run.bold) for run in line)
+            for line in lines]
+    assert "".join(run.text for line in lines for run in line) == words + "and ends bold"
+    assert max(wide) <= 300.0
+    for k, line in enumerate(lines[1:]):  # its first word had no room in the line before
+        first = line[0].text.split(" ")[0]
+        assert wide[k] + text_width(f" {first}", 12.0, line[0].bold) > 300.0
+
+
+def test_the_words_on_a_difference_count_and_take_the_median():
+    now, before = chain([1000.0, 2.0, 1.0, 0.05, 1.0]), chain([1.0] * 5)
+    words = visualize.draw(now, against=before, format="text").verdict.split("\n")[0]
+    assert "the median unit has a gradient as large as before" in words
+    assert "1 unit grew by a decade or more" in words
+    assert "1 unit shrank by a decade or more" in words
+
+
+def test_a_node_whose_sign_has_flipped_has_a_wide_outline():
+    found = difference(channel([(ALIVE, 1.0), (ALIVE, -2.0)]), channel([(ALIVE, 1.0), (ALIVE, 2.0)]), many=False)
+    same, flipped = looks_of(found)
+    assert flipped.pen == FLIPPED_PEN > same.pen
+    assert dataclasses.replace(flipped, pen=same.pen) == dataclasses.replace(same, fill=flipped.fill, ink=flipped.ink)

@@ -18,9 +18,10 @@ import autograd
 import visualize
 from autograd import Value, ops
 from autograd.net import Net
-from visualize import Graph, draw, engines, layout, scales, sources, terminal
+from visualize import Graph, draw, engines, layout, looks, scales, sources, terminal
 from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT, UNSWEPT
 from visualize.scene import Box, Curve, Group, Run, Scene, Text, text_width
+from visualize.shown import Channel
 from visualize.sources import root_mean_square
 from visualize.verdict import attribution, cancellation, percent, skips, stretches, strongest_paths
 
@@ -709,6 +710,8 @@ def test_attribution_survives_huge_tiny_and_nonfinite_messages():
 def test_cancellation_is_reported_apart():
     g = fake([(0, 1), (0, 2), (1, 3), (2, 3)], [1e-12, -1.0, 1.0, 1.0], kinds=[INPUT, UNIT, UNIT, UNIT])
     np.testing.assert_allclose(cancellation(g), [1.0, 0.0, 0.0, 0.0])
+    negative = fake([(0, 1), (0, 2), (1, 3), (2, 3)], [-1.0, -2.0, 1.0, 1.0], kinds=[INPUT, UNIT, UNIT, UNIT])
+    np.testing.assert_allclose(cancellation(negative)[0], 1 - 1 / 3)
     assert "at 1 unit over 99 % of the arriving gradient cancels: u0" in visualize.verdict(g)
     net = Net.layered([2, 3, 1])
     net.forward([[1.0, 2.0], [3.0, 4.0]])
@@ -731,11 +734,39 @@ def test_a_skip_that_carries_the_gradient_is_named():
     assert [percent(x) for x in (1.0, 0.99999, 0.992, 0.5)] == ["100 %", "over 99.9 %", "99.2 %", "50 %"]
 
 
+@pytest.mark.parametrize("engine", ["builtin", pytest.param("graphviz-pure", marks=embedded)])
+def test_labels_of_edges_lie_on_no_node_and_no_other_label(engine):
+    net = Net.layered([3, 4, 3, 1], seed=0)
+    net.forward([1.0, -2.0, 0.5])
+    net.sweep([0.0])
+    diagram = draw(net, engine=engine)
+    nodes = [max((s for s in g.shapes if isinstance(s, Box)), key=lambda b: b.width) for g in diagram.scene.front
+             if re.fullmatch(r"n\d+", g.name)]  # fmt: skip
+    labels = [Box(t.left, t.y - 7, t.width, 8) for g in diagram.scene.front for t in g.shapes
+              if isinstance(t, Text) and re.match("w |∂w ", t.runs[0].text) and t.size == 9]  # fmt: skip
+    assert len(labels) == 2 * 27
+    for a, b in itertools.chain(itertools.product(labels, nodes), itertools.combinations(labels, 2)):
+        assert (a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y), (a, b)
+
+
+def test_a_label_gives_way_to_an_edge_through_its_place():
+    plan = layout.Plan(np.array([0, 1, 0, 1]), np.array([0, 2]), np.array([1, 3]), np.full(4, 10.0), np.full(4, 10.0),
+                       labels=[["w 0.5"], []])  # fmt: skip
+    at = np.array([[0.0, 50.0], [200.0, 50.0], [0.0, 38.0], [200.0, 38.0]])
+    own, other = layout.line((0, 50), (200, 50)), layout.line((0, 38), (200, 38))
+    routes = [layout.Route(own.points, None, (100.0, 40.0)), other]
+    placed = layout.Layout(at, routes, 200.0, 100.0, "")
+    (x, y) = layout.clear_labels(plan, placed, routes)[0].label
+    assert 50 < y - 4 < y < 66  # on the free side of its own edge, and near it
+    assert 0 < x < 200
+    assert layout.clear_labels(plan, placed, routes[1:]) == routes[1:]  # nothing to move
+
+
 def test_weak_edges_of_a_dense_net_are_left_out_and_counted(monkeypatch):
     monkeypatch.setattr(visualize.views, "MOST_EDGES", 7)
     diagram = draw(small_net(), "circles")
     assert len(re.findall(r'<g id="e\d+"', diagram.svg)) == 7
-    assert "8 weaker ones are not drawn" in diagram.svg
+    assert "left out: 6 weaker, 2 that carry exactly 0" in diagram.svg
     assert len({round(float(x)) for x in diagram.layout.at[:, 0]}) == 6  # the levels keep their columns
 
 
@@ -815,3 +846,189 @@ def test_gates_feed_what_they_gate():
     assert graph.connected[net._find("g")]
     assert "no path" not in str(visualize.verdict(net))
     assert x.is_input
+
+
+# Mistakes made by hand, which the tests above did not notice (tests/mutants.py). --------------------------------------
+
+
+@given(st.floats(-5000, 5000).filter(lambda x: abs(x) >= 300))
+def test_powers_beyond_a_double_are_those_of_exact_arithmetic(decade):
+    digits, power = scales.number_at(decade).replace("−", "-").split("e")
+    off = math.log10(float(digits)) + int(power) - decade
+    assert abs(10.0**off - 1) < 5.1e-3
+    assert 1 <= float(digits) < 10
+
+
+@given(st.floats(-300, 300), st.floats(-300, 300))
+def test_decades_are_the_difference_of_the_logarithms(size, reference):
+    found = scales.Scale(10.0**reference, "").decades(np.array([10.0**size, -(10.0**size)]))
+    np.testing.assert_allclose(found, size - reference, atol=1e-9)
+
+
+def test_halves_go_to_the_upper_class():
+    assert scales.classes_of(np.arange(-7.5, 8)).tolist() == [-6, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 6, 6]
+
+
+def test_a_dash_is_the_sign_of_the_number_and_not_of_its_logarithm():
+    values = np.array([-200.0, 200.0, -1e-3, 1e-3])
+    edges = Channel("message", "w·δ", values, np.full(4, ALIVE), scales.Scale(1.0, "absolute"))
+    strokes = looks.strokes_of(edges)
+    assert [stroke.dash for stroke in strokes] == ["dashed", "solid", "dashed", "solid"]
+    assert [stroke.line for stroke in strokes] == ["ep2", "ep2", "em3", "em3"]
+
+
+def test_a_text_stands_where_its_anchor_says():
+    for anchor, part in (("start", 0.0), ("middle", 0.5), ("end", 1.0)):
+        text = Text(100.0, 10.0, (Run("some"), Run(" words", bold=True)), 12.0, anchor)
+        assert text.left + part * text.width == pytest.approx(100.0)
+
+
+def test_the_dot_of_a_scene_counts_upwards():
+    curve = Curve(((10.0, 5.0), (20.0, 5.0), (30.0, 5.0), (40.0, 8.0)), "ink", head=(45.0, 9.0))
+    scene = Scene(100.0, 50.0, "", "", [Group("", [curve])], [Group("", [Box(10.0, 0.0, 20.0, 10.0, "ink")])])
+    dot = scene.dot(scales.LIGHT)
+    assert 'pos="e,45,41 10,45 20,45 30,45 40,42"' in dot
+    assert 'pos="20,45" width="0.27778" height="0.13889"' in dot
+
+
+def blocks_of(n):
+    """All ways to cut n things in a row into blocks, as lists of (first, end)."""
+    for cuts in itertools.product([False, True], repeat=n - 1):
+        ends = [0, *(k + 1 for k, cut in enumerate(cuts) if cut), n]
+        yield list(itertools.pairwise(ends))
+
+
+@given(st.lists(st.tuples(st.floats(-20, 20), st.floats(0.5, 20)), min_size=1, max_size=7))
+def test_nearest_is_the_best_of_all_ways_to_pool(things):
+    want, size = (np.array(x) for x in zip(*things, strict=True))
+    offset = np.cumsum(size) - size / 2
+    best = math.inf
+    for blocks in blocks_of(len(want)):
+        means = [float(np.mean((want - offset)[a:b])) for a, b in blocks]
+        if all(x <= y for x, y in itertools.pairwise(means)):
+            row = np.repeat(means, [b - a for a, b in blocks]) + offset
+            best = min(best, float(np.square(row - want).sum()))
+    assert float(np.square(layout.nearest(want, size) - want).sum()) == pytest.approx(best, rel=1e-9, abs=1e-9)
+
+
+@given(st.integers(2, 6), st.integers(3, 6), st.randoms(use_true_random=False))
+def test_shuffled_chains_come_out_side_by_side(chains, columns, random):
+    order = [random.sample(range(chains), chains) for _ in range(columns)]
+    edges = [(k * chains + order[k].index(c), (k + 1) * chains + order[k + 1].index(c))
+             for k in range(columns - 1) for c in range(chains)]  # fmt: skip
+    g = fake(edges, [1.0] * (chains * columns))
+    size = np.full(len(g), 10.0)
+    y = layout.layered(g.levels, g.source, g.target, size, size).at[:, 1]
+    for c in range(chains):
+        assert len({round(y[k * chains + order[k].index(c)], 6) for k in range(columns)}) == 1
+
+
+def test_edges_leave_a_node_in_the_order_of_their_ends():
+    g = fake([(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)], [1.0] * 5)
+    placed = layout.layered(g.levels, g.source, g.target, np.full(5, 40.0), np.full(5, 40.0))
+    for ends, others, at in ((g.target, slice(0, 3), 0), (g.source, slice(3, 6), -1)):
+        far = placed.at[ends[others], 1].tolist()
+        near = [route.points[at][1] for route in placed.routes[others]]
+        assert np.argsort(far).tolist() == np.argsort(near).tolist()
+        assert len(set(near)) == 3
+
+
+@given(st.integers(3, 9), st.randoms(use_true_random=False))
+def test_labels_between_the_same_columns_are_parted(n, random):
+    edges = [(s, t) for t in range(1, n) for s in range(t) if t == s + 1 or random.random() < 0.4]
+    g = fake(edges, [1.0] * n)
+    size = np.full(n, 40.0)
+    placed = layout.layered(g.levels, g.source, g.target, size, size, gap=90.0, label=20.0)
+    for a, b in itertools.combinations([route.label for route in placed.routes], 2):
+        if (a[0] - 20) // 130 == (b[0] - 20) // 130:  # columns are 40 wide and 90 apart
+            assert abs(a[1] - b[1]) >= 20 - 1e-6
+
+
+@given(st.lists(st.sampled_from([0.0, -0.3, 1.0, 2.5, -40.0, math.nan, math.inf]), min_size=1, max_size=6))
+def test_the_reference_is_the_median_size_of_the_outputs_that_have_one(gradients):
+    graph = fake([], gradients, outputs=np.arange(len(gradients)))
+    known = [abs(x) for x in gradients if math.isfinite(x) and x]
+    assert graph.scale().reference == pytest.approx(float(np.median(known)) if known else 1.0)
+
+
+def test_a_negative_loss_has_a_size_too():
+    assert fake([], [1.0], loss=-2.5).scale("loss").reference == 2.5
+
+
+def test_of_equal_ways_the_path_takes_the_first():
+    g = fake([(0, 1), (0, 2), (1, 3), (2, 3)], [1.0] * 4, kinds=[INPUT, UNIT, UNIT, LOSS])
+    (path,) = strongest_paths(g, 1)
+    assert (path.nodes, path.edges) == ((0, 1, 3), (0, 2))
+    assert path.share == 0.5
+
+
+def test_a_level_without_a_gradient_parts_what_is_said():
+    gradients = [1e-6, 1e-4, 1e-2, 0.0, 1.0, 1.0, 1.0]
+    g = fake([(k, k + 1) for k in range(6)], gradients)
+    assert "levels 2 to 0 lose 2.0 decades per level (×0.01), 4.0 in all" in visualize.verdict(g)
+    flat = fake([(k, k + 1) for k in range(6)], [1e-4, 1e-4, 1e-4, 0.0, 1.0, 1.0, 1.0])
+    said = visualize.verdict(flat)
+    assert "less than a decade at a stretch, yet the medians of all levels lie within 4.0 " in said
+
+
+def test_the_text_view_begins_with_the_loss():
+    lines = draw(small_net(), engine="builtin").text.splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith("level"))
+    rows = [int(line.split()[0]) for line in lines[first + 1 :] if line.strip()]
+    assert rows == sorted(rows, reverse=True)
+    assert lines[first + 1].split()[1] == "L"
+
+
+@given(st.lists(st.sampled_from([0.0, -3.0, 0.2, 7.0, 1e-9, math.nan]), min_size=1, max_size=8), st.integers(1, 8))
+def test_the_strongest_edges_are_drawn_and_the_strongest_last(messages, most):
+    m = len(messages)
+    g = fake([(k, m) for k in range(m)], [1.0] * (m + 1), factors=messages)
+    strength = [math.inf if math.isnan(x) else abs(x) for x in messages]
+    drawn = visualize.views.drawn_edges(g, most).tolist()
+    assert [strength[e] for e in drawn] == sorted(strength)[-most:]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_the_values_of_several_samples_are_their_means():
+    net = Net.layered([2, 3, 1], seed=4)
+    net.forward([[1.0, 2.0], [0.5, -1.0], [0.1, 0.2]])
+    net.sweep([[1.0], [0.0], [0.5]])
+    np.testing.assert_allclose(visualize.from_net(net).values[:-1], net.phi.mean(axis=1), rtol=1e-14)
+
+
+def test_the_strongest_edges_of_a_crowd_stand_out(monkeypatch):
+    monkeypatch.setattr(visualize.views, "CROWD", 3)
+    monkeypatch.setattr(visualize.views, "STRONGEST", 20)
+    net = Net.layered([3, 4, 4, 2], seed=5)
+    net.forward([1.0, -2.0, 0.5])
+    net.sweep([3.0, -1.0])
+    graph = visualize.from_net(net)
+    on_top = {e for path in strongest_paths(graph, 3) for e in path.edges}
+    groups = draw(graph, "circles", engine="builtin").scene.back
+    drawn = {int(group.name[1:]): group.shapes[0].opacity for group in groups if re.fullmatch(r"e\d+", group.name)}
+    opacities = [drawn[e] for e in np.argsort(np.abs(graph.messages)).tolist() if e not in on_top]
+    assert opacities == sorted(opacities)
+    assert opacities[0] < opacities[-1]
+
+
+def test_a_gated_link_carries_what_its_gate_lets_through():
+    net = Net()
+    net.input("x")
+    net.neuron("h", "tanh", {"x": 0.7})
+    net.neuron("g", "sigmoid", {"x": 0.4})
+    net.neuron("y", "linear", output=True)
+    net.link("h", "y", 2.0, gate="g")
+    net.forward([[0.5], [-1.0], [3.0]])
+    net.sweep([[3.0], [1.0], [0.2]])
+    graph = visualize.from_net(net)
+    at = {name: i for i, name in enumerate(graph.names)}
+    (link,) = np.flatnonzero((graph.source == at["h"]) & (graph.target == at["y"]))
+    sent = 2.0 * net["g"].phi * net["y"].delta
+    assert abs(graph.messages[link]) == pytest.approx(np.sqrt((sent**2).mean()), rel=1e-12)
+
+
+def test_the_numbers_of_the_strip_add_up_to_the_units():
+    diagram = draw(small_net(), "circles", engine="builtin")
+    words = [shape.runs[0].text for group in diagram.scene.front if not group.name for shape in group.shapes
+             if isinstance(shape, Text) and shape.size == 9.0]  # fmt: skip
+    assert sum(int(text) for text in words if re.fullmatch(r"[0-9]+", text)) == 10

@@ -25,7 +25,7 @@ import textwrap
 import traceback
 import webbrowser
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
@@ -39,7 +39,7 @@ from visualize import engines
 from visualize.diagrams import VIEWS, Diagram, draw
 from visualize.engines import BUILTIN, EngineError
 from visualize.given import as_graph
-from visualize.graph import Graph
+from visualize.graph import Graph, short
 from visualize.groups import Grouping, Node, by_prefix
 from visualize.picture import format_of
 from visualize.programs import is_program
@@ -223,7 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             _run(parser().parse_args(argv))
         finally:
-            sys.stdout.flush()
+            with _standard_output():
+                pass
     except SystemExit as done:  # --help
         return int(done.code or 0)
     except CommandError as error:
@@ -235,16 +236,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Who reads has enough. What is left in the buffer must not complain when Python ends.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # who reads has enough
         return 141
     return 0
 
 
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
+    """Write to standard output, to the end; what goes wrong is said in a sentence, as of a file."""
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise CommandError(f"cannot write to standard output: {_reason(error)}") from error
+
+
+def _discard_output() -> None:
+    """Let nobody hear of what is left in the buffer, which would complain when Python ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(given: argparse.Namespace) -> None:
     if given.list_engines:
-        print(engine_table())
+        with _standard_output():
+            print(engine_table())
         return
     _check(given)
     names = ("view", "theme", "title", "fill", "edges", "rate", "ref", "engine", "timeout")
@@ -263,6 +283,8 @@ def _check(given: argparse.Namespace) -> None:
     wrong = None
     if not given.object:
         wrong = "what is to be drawn is missing, as in model.json or file.py:name"
+    elif sys.stdout is None and not given.output:
+        wrong = "standard output is closed: give -o FILE"
     elif given.verdict and (given.output or given.format or given.open):
         wrong = "--verdict prints words alone: leave out --output, --format and --open"
     elif "update" in (given.fill, given.edges) and given.rate is None:
@@ -278,6 +300,16 @@ def _check(given: argparse.Namespace) -> None:
             format_of(given.output, Diagram.FORMATS)
         except ValueError as error:
             raise CommandError(str(error).replace("say format=", "say --format"), 2) from None
+    for read in (given.object, given.against, given.group, given.data):
+        if given.output and read and _same_file(given.output, read):
+            raise CommandError(f"--output {given.output} is what is read, and would be lost: give another file", 2)
+
+
+def _same_file(output: str, read: str) -> bool:
+    """Whether what is written would take the place of a file that is read: model.json, or file.py of file.py:name."""
+    with contextlib.suppress(OSError, ValueError):
+        return any(os.path.samefile(output, path) for path in (read, read.rpartition(":")[0]) if os.path.exists(path))
+    return False
 
 
 # What it shows. ------------------------------------------------------------------------------------------------------
@@ -292,23 +324,24 @@ def _show(graph: Graph, given: argparse.Namespace, options: dict[str, Any]) -> N
         drawn = "" if given.verdict else diagram.render(kind)
     except (EngineError, ValueError, TypeError) as error:
         raise CommandError(_as_options(error)) from error
-    if given.verdict:
-        print(_printable(diagram.verdict))
-    elif given.output or given.open:
-        _write(diagram, kind, given.output, given.open)
-    elif kind == "text":
-        print(diagram)
-    elif isinstance(drawn, str):
-        sys.stdout.buffer.write(drawn.encode())
-    elif sys.stdout.isatty():
+    if kind in ("png", "pdf") and not given.output and not given.open and sys.stdout.isatty():
         raise CommandError(f"a {kind.upper()} is nothing for a terminal: give -o picture.{kind}", 2)
-    else:
-        sys.stdout.buffer.write(drawn)
+    with _standard_output():
+        if given.verdict:
+            print(_printable(diagram.verdict))
+        elif given.output or given.open:
+            _write(diagram, kind, given.output, given.open)
+        elif kind == "text":
+            print(diagram)
+        else:
+            sys.stdout.buffer.write(drawn if isinstance(drawn, bytes) else drawn.encode())
 
 
 def _write(diagram: Diagram, kind: str, output: str | None, in_browser: bool) -> None:
-    path = Path(output) if output else Path(tempfile.mkdtemp(prefix="dagrad-")) / f"diagram.{kind}"
+    path = Path(output or f"diagram.{kind}")
     try:
+        if not output:
+            path = Path(tempfile.mkdtemp(prefix="dagrad-")) / path
         diagram.save(path, kind)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {_reason(error)}") from error
@@ -528,7 +561,9 @@ def _guarded(f: Callable[..., Any], where: str) -> Callable[..., Any]:
         except (CommandError, _UsersError, BrokenPipeError):
             raise
         except SystemExit as error:
-            raise CommandError(f"{where} ended the program (exit status {error.code}) when it was run for drawing; "
+            status = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+            said = f", saying {short(error.code)!r}" if isinstance(error.code, str) else ""
+            raise CommandError(f"{where} ended the program (exit status {status}{said}) when it was run for drawing; "
                                "guard its main part by if __name__ == '__main__'") from None  # fmt: skip
         except Exception as error:
             raise _UsersError(error) from error
@@ -682,7 +717,7 @@ class _Data:
                 "name the targets by --y"
             )
         wanted = None if targets is None else self.table[:, targets]
-        if wanted is not None and wanted.shape[1] < outputs and (wanted == np.round(wanted)).all():
+        if wanted is not None and wanted.shape[1] == 1 < outputs and (wanted == np.round(wanted)).all():
             wanted = wanted[:, 0].astype(int)  # labels of classes
         return self.table[:, chosen], wanted
 

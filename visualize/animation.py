@@ -161,7 +161,7 @@ class _Composed:
         assert placed is not None
         sheet = Sheet(LEAST, f"{animation.title} · {counts(graph)}", f"{last.verdict}\n{_CAPTION}")
         self.sheet = sheet
-        sheet.lines([Run(animation.title, bold=True), Run(f"  ·  {counts(graph).replace(' · ', '  ·  ')}")], 15.0)
+        sheet.heading(animation.title, counts(graph))
         self._clock()
         at, radius = _enlarged(placed, graph)
         at += [MARGIN + (sheet.width - at[:, 0].max()) / 2, sheet.y + radius + 18]
@@ -176,8 +176,8 @@ class _Composed:
             self._dot([(epochs(float(course.epochs[k])), where(float(animation.losses[k]))) for k in animation.looks])
         channel = last.nodes
         same = ", in the same frame" if len({diagram.scale.reference for diagram in animation._diagrams}) > 1 else ""
-        sheet.legend(f"node fill: {channel.title}{same}", channel.ends,
-                     [edge_legend(graph, last.edges, signs=True), _marks(animation._diagrams)])
+        sheet.legend(f"colour: {channel.title}{same}", channel.ends,
+                     [edge_legend(graph, channel, last.edges, signs=True), _marks(animation._diagrams)])
         self.scene = sheet.finish(_CAPTION)
 
     def _clock(self) -> None:
@@ -276,7 +276,7 @@ class _Composed:
 def _marks(diagrams: Sequence[Diagram]) -> list[tuple[str, str]]:
     """Return the legend entries of the marks that occur in any frame."""
     found = [entry for diagram in diagrams for entry in mark_legend(diagram.graph, diagram.nodes)]
-    return list(dict.fromkeys(found))
+    return [("heading", "nodes"), *dict.fromkeys(found)] if found else []
 
 
 _CAPTION = "one frame per look at the training; |δ| of a unit is its root mean square over the same samples every time"

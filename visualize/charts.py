@@ -247,7 +247,7 @@ def _compose(chart: Chart) -> Scene:
     marks = [(mark, glyph, words) for mark, glyph, words in (
         (DEAD, "dead", "all of the level are dead: δ exactly 0"), (NONFINITE, "nonfinite", "δ is NaN or infinite"),
         (DETACHED, "detached", "no path to the loss")) if (course.marks == mark).any()]  # fmt: skip
-    sheet.legend("|δ| relative to the output δ, at the same look", ("vanishing", "healthy", "exploding"),
+    sheet.legend("colour: |δ| relative to the output δ, at the same look", ("vanishing", "healthy", "exploding"),
                  [[(glyph, words) for _, glyph, words in marks]])
     return sheet.finish(chart.caption)
 
@@ -609,7 +609,8 @@ def _sentences(course: Course) -> list[str]:
     finite = np.flatnonzero(np.isfinite(course.loss))
     if len(finite):
         first, last = float(course.loss[finite[0]]), float(course.loss[finite[-1]])
-        said.append(f"the training loss went from {number(first)} to {number(last)} in {len(course.loss):,} epochs")
+        many = f"{len(course.loss):,} epoch{'s' * (len(course.loss) != 1)}"
+        said.append(f"the training loss went from {number(first)} to {number(last)} in {many}")
         held = np.flatnonzero(np.isfinite(course.validation))
         if len(held):
             best = int(held[course.validation[held].argmin()])

@@ -8,6 +8,7 @@ by the steps of its sequences.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -26,11 +27,12 @@ from visualize.looks import counts
 from visualize.overtime import compose_time
 from visualize.overtime import table as over_time_table
 from visualize.picture import Picture, check_choice, format_of
+from visualize.programs import is_program
 from visualize.scales import DARK, LIGHT
 from visualize.scene import Scene
 from visualize.shown import Channel, difference, of_edges, of_nodes, same_structure
 from visualize.steps import Steps
-from visualize.verdict import changes, verdict
+from visualize.verdict import Levels, changes, judgement, levels, table_of
 from visualize.views import MOST_EDGES, compose_circles, compose_labels
 
 COMPOSERS: dict[str, Callable[[Diagram], Scene]] = {
@@ -38,9 +40,13 @@ COMPOSERS: dict[str, Callable[[Diagram], Scene]] = {
     "time": compose_time,
 }  # fmt: skip
 VIEWS = ("auto", *COMPOSERS)
+#: Views with a place for each node, so that a page can show it at several times.
+PLACED = ("labels", "circles")
 #: Largest numbers of nodes and edges of a view that "auto" takes.
 LABELLED, LABELLED_EDGES = 60, 150
 CIRCLES, CIRCLES_EDGES = 2000, MOST_EDGES
+#: So many nodes are drawn by a view that is asked for.
+MOST_NODES = {"labels": 5_000, "circles": 20_000}
 
 
 def draw(
@@ -87,7 +93,8 @@ def draw(
             end. With it, "auto" is "groups".
         at: the samples [N, p] at which a compiled function is drawn.
         steps: the `record` of a training, or pairs (label, graph) of the same graph at several times: a page (HTML) has
-            a slider over them. Drawn is x; a recording given as x is drawn as it ended, with its steps.
+            a slider over them, in the views "labels" and "circles". Drawn is x; a recording given as x is drawn as it
+            ended, with its steps where the view can show them.
         engine: "dot", "graphviz-pure", "pygraphviz", "builtin" or the path of a program with the options of dot;
             default the first that works.
         timeout: seconds for the layout; after that the built-in layout takes over, unless `engine` was given.
@@ -97,7 +104,8 @@ def draw(
 
     Raises:
         TypeError: if x is not a graph.
-        ValueError: if an option is none of those above, or the graph has not what is to be shown.
+        ValueError: if an option is none of those above, the graph has not what is to be shown, or more nodes than the
+            view can place.
         EngineError: if the engine asked for is missing or fails, or no engine makes the format.
 
     >>> from autograd import Value
@@ -110,15 +118,21 @@ def draw(
     if format is None:
         format = format_of(path, Diagram.FORMATS) if path is not None else "svg"
     check_choice("view", view, VIEWS)
+    recorded = isinstance(x, Recorded) and not steps
     if isinstance(x, Recorded):
-        x, steps = x.graph(-1), steps or x
+        try:
+            x, steps = x.graph(-1), steps or x
+        except IndexError as error:
+            raise ValueError(f"there is nothing to draw: {error}") from None
     graph = as_graph(x, at)
-    other = None if against is None else as_graph(against, at)
+    other = None if against is None else as_graph(against, at if is_program(against) else None)
     if view == "auto":
-        timed = graph.over_time is not None and fill == "delta" and other is None
+        timed = graph.over_time is not None and fill == "delta" and other is None and not (format == "html" and steps)
         view = "groups" if group is not None else "time" if timed else _view_for(graph)
-    if isinstance(steps, Recorded):
-        steps = steps.steps()
+    if recorded and view not in PLACED:
+        steps = ()
+        note = "this is the last look of a recording; the views labels and circles have a page with all of them"
+        graph = dataclasses.replace(graph, notes=(*graph.notes, note))
     diagram = Diagram(graph, view, fill=fill, edges=edges, ref=ref, rate=rate, against=other, group=group, steps=steps,
                       format=format, theme=theme, title=title, engine=engine, timeout=timeout)  # fmt: skip
     if format in ("svg", "png", "pdf", "html"):
@@ -134,6 +148,14 @@ def _view_for(graph: Graph) -> str:
     return "circles" if len(graph) <= CIRCLES and graph.edges <= CIRCLES_EDGES else "levels"
 
 
+def _refuse_crowd(graph: Graph, view: str) -> None:
+    """Refuse more nodes than a view can place in a minute or two, in a picture that nobody could read."""
+    most = MOST_NODES.get(view, math.inf)
+    if len(graph) > most:
+        raise ValueError(f"view={view!r} draws every node, and {len(graph):,} are too many for it (at most {most:,}); "
+                         "draw them in boxes: view='levels', or view='groups' with group=")
+
+
 class Diagram(Picture):
     """A drawn graph. Notebooks show the picture, `print` the text view. Made by `draw`, which has the arguments.
 
@@ -145,7 +167,6 @@ class Diagram(Picture):
         scale: the decade scale of the gradients.
         group: what tells the group of a node.
         against: the graph after the other sweep, or None.
-        steps: the graph at several times, for the slider of a page.
     """
 
     FORMATS: ClassVar[tuple[str, ...]] = ("svg", "png", "pdf", "html", "dot", "text")
@@ -161,7 +182,7 @@ class Diagram(Picture):
         rate: float | None = None,
         against: Graph | None = None,
         group: Grouping | None = None,
-        steps: Sequence[tuple[str, Graph]] = (),
+        steps: Recorded | Sequence[tuple[str, Graph]] = (),
         format: str = "svg",
         theme: str = "light",
         title: str | None = None,
@@ -169,12 +190,13 @@ class Diagram(Picture):
         timeout: float = 10.0,
     ) -> None:
         super().__init__(short(title or graph.call), format, theme, engine, timeout)
+        _refuse_crowd(graph, view)
         self.graph = graph
         self.view = view
         self.scale = graph.scale(ref)
         self.group = group
         self.against = against
-        self.steps = steps
+        self._steps = steps
         self._shown = fill, edges, ref, rate
         self.nodes, self.edges = self.channels(graph)
         if against is not None:
@@ -207,15 +229,21 @@ class Diagram(Picture):
         return self.scale.reference if lost else ref  # of a time without a loss
 
     @cached_property
+    def table(self) -> Levels:
+        """What the picture shows of the nodes, per level."""
+        return table_of(self.graph, self.nodes)
+
+    @cached_property
     def verdict(self) -> str:
         """What the picture shows, in words; a sentence per line."""
-        found = verdict(self.graph, ref=self.scale.reference)
-        return found if self.against is None else f"{changes(self.graph, self.nodes)}\n{found}"
+        own = self.nodes.name == "delta"
+        found = judgement(self.graph, self.table if own else levels(self.graph, ref=self.scale.reference))
+        return found if self.against is None else f"{changes(self.graph, self.nodes, self._shown[0])}\n{found}"
 
     @cached_property
     def layout(self) -> Layout | None:
         """Where the nodes are; None for the views of boxes and strips, which have no engine."""
-        return lay_out(self) if self.view in ("labels", "circles") else None
+        return lay_out(self) if self.view in PLACED else None
 
     @property
     def caption(self) -> str:
@@ -238,6 +266,11 @@ class Diagram(Picture):
     def dot(self) -> graphviz.Digraph:
         """The graph as DOT with its labels and colours, laid out by nobody yet."""
         return digraph(self, DARK if self.theme == "dark" else LIGHT)
+
+    @cached_property
+    def steps(self) -> Sequence[tuple[str, Graph]]:
+        """The graph at several times, for the slider of a page; those of a recording are worked out here."""
+        return self._steps.steps() if isinstance(self._steps, Recorded) else self._steps
 
     @cached_property
     def html(self) -> str:

@@ -159,6 +159,8 @@ class Graph:
         reached = np.zeros(len(self), bool)
         reached[self.roots] = True
         open_ = np.ones(self.edges, bool) if self.open is None else self.open
+        if self.delayed is None and (reached | (np.bincount(self.source[open_], minlength=len(self)) > 0)).all():
+            return ~np.zeros(len(self), bool)  # every way goes on, so none ends before it is there
         order = np.argsort(-self.levels[self.target], kind="stable")
         order = order[open_[order]]
         source, target = self.source[order], self.target[order]

@@ -13,10 +13,9 @@ import numpy as np
 from visualize.graph import ALIVE, DEAD, DETACHED, NONFINITE, Graph, short
 from visualize.layout import swing
 from visualize.looks import counts
-from visualize.scales import LIMIT, Ints, classes_of, edge_role, fill_role, ink_role, number_at, power_of_ten
+from visualize.scales import CLASSES, LIMIT, Ints, classes_of, edge_role, fill_role, ink_role, number_at, power_of_ten
 from visualize.scene import Box, Curve, Group, Point, Run, Scene, Text, straight
 from visualize.sheet import MARGIN, Sheet
-from visualize.verdict import table_of
 
 if TYPE_CHECKING:
     from visualize.diagrams import Diagram
@@ -104,7 +103,8 @@ def grouped(graph: Graph, group: Grouping | None) -> Groups:
         node = Node("" if i in graph.unnamed else name, op, level)
         found = group(node)
         if not isinstance(found, str):
-            raise TypeError(f"group={group!r} returned {found!r:.80} for {node}; it returns the name of a group")
+            name = getattr(group, "__name__", group)
+            raise TypeError(f"group={name} returned {found!r:.80} for {node}; it returns the name of a group")
         of[i] = number_of.setdefault(found, len(number_of))
     if len(number_of) > MOST_GROUPS:
         some = ", ".join(map(repr, itertools.islice(number_of, 3)))
@@ -311,7 +311,7 @@ def _way(start: Point, end: Point, top: float) -> tuple[tuple[Point, ...], Point
 
 
 def _box(diagram: Diagram, name: str, here: Ints, corner: Point) -> list[Box | Curve | Text]:
-    """Return a box with a header in the colour of the median, counts, and the histogram in eight bins."""
+    """Return a box with a header in the colour of the median, counts, and the histogram by decade."""
     graph, nodes = diagram.graph, diagram.nodes
     marks = nodes.marks[here]
     x, y = corner
@@ -328,36 +328,39 @@ def _box(diagram: Diagram, name: str, here: Ints, corner: Point) -> list[Box | C
         Text(x + WIDE / 2, y + 12.5, (Run(short(name, 24), ink, bold=True),), 10.0, "middle"),
         Text(x + 5, y + 28, (Run(words),), 9.0),
     ]
-    # Eight bins of one decade each around the median, which itself is in the middle.
-    first = int(np.clip(math.floor((0.0 if math.isnan(median) else median) + 0.5) - 4, -LIMIT, LIMIT - 7))
-    bins = np.bincount(np.clip(classes_of(alive) - first, 0, 7), minlength=8).tolist()
+    # All classes in every box, at the same places as in the legend: a glance along the boxes sees the bars move.
+    bins = np.bincount(classes_of(alive) + LIMIT, minlength=len(CLASSES)).tolist()
     tallest = max([*bins, 1])
-    floor, cell = y + HIGH - 13, (WIDE - 12) / 8
-    for k, count in enumerate(bins):
-        decade = first + k
+    left, floor, cell = x + 6, y + HIGH - 14, (WIDE - 12) / len(CLASSES)
+    shapes.append(Box(left, floor, WIDE - 12, 0.5, "faint"))
+    for k, (decade, count) in enumerate(zip(CLASSES, bins, strict=True)):
         if count:
             height = max(28.0 * count / tallest, 1.5)
-            bar = Box(x + 6 + k * cell, floor - height, cell - 1, height, fill_role(decade), "faint", pen=0.4)
+            bar = Box(left + k * cell, floor - height, cell - 1, height, fill_role(decade), "faint", pen=0.4)
             shapes.append(bar)
-        if decade % 2 == 0:
-            tick = (Run(power_of_ten(decade), "muted"),)
-            shapes.append(Text(x + 6 + (k + 0.5) * cell, y + HIGH - 4, tick, 7.5, "middle"))
+    for decade, sign, at, anchor in ((-LIMIT, "≤", 0.0, "start"), (-3, "", 3.5, "middle"), (0, "", 6.5, "middle"),
+                                     (3, "", 9.5, "middle"), (LIMIT, "≥", 13.0, "end")):
+        tick = (Run(sign + power_of_ten(decade), "muted"),)
+        shapes.append(Text(left + at * cell, y + HIGH - 4, tick, 8.5, anchor))
     lost = [(DEAD, "dead" if nodes.name == "delta" else "zero"), (NONFINITE, "NaN/∞"), (DETACHED, "no path")]
     said = " · ".join(f"{int((marks == m).sum()):,} {word}" for m, word in lost if (marks == m).any())
     if said:
-        shapes.append(Text(x + WIDE - 5, y + 39, (Run(said, "warm", bold=True),), 8.0, "end"))
+        shapes.append(Text(x + WIDE - 5, y + 39, (Run(said, "warm", bold=True),), 8.5, "end"))
     return shapes
 
 
 def _legend(page: Sheet, diagram: Diagram, left_out: int) -> None:
     nodes, graph = diagram.nodes, diagram.graph
-    arrows = "arrow: its width the number of edges, its colour the median of what they carry"
+    arrows = "width: the number of edges, colour: the median of what they carry"
     if left_out:
         arrows += f"; {left_out:,} weaker ones are not drawn"
     ends = None if (nodes.marks[graph.units] > DETACHED).all() and not graph.swept else nodes.ends
+    bars = f"{graph.noun}s per decade, scaled within each box"
+    if np.isin(nodes.marks[graph.units], (DEAD, NONFINITE, DETACHED)).any():
+        bars += "; orange letters count those without a bar"
     page.legend(f"colour: {nodes.title}", ends, [
-        [("width", arrows)],
-        [("", f"bars: {graph.noun}s per decade, scaled within each box; orange letters count those without a bar")]])
+        [("heading", "header"), ("", f"median {_letter(diagram)}")], [("heading", "bars"), ("", bars)],
+        [("heading", "arrows"), ("width", arrows)]])
 
 
 def _letter(diagram: Diagram) -> str:
@@ -378,17 +381,18 @@ def _members(of: Ints, groups: int) -> list[Ints]:
 def compose_levels(diagram: Diagram) -> Scene:
     """Return the picture of the levels, in rows: a box per level, or per bunch of levels."""
     graph = diagram.graph
-    table = table_of(graph, diagram.nodes)
+    table = diagram.table
     bunch = max(1, math.ceil(len(table) / MOST_BOXES))
     boxes = [table.rows[k : k + bunch] for k in range(0, len(table), bunch)]
     a_row = min(BOXES_A_ROW, len(boxes)) or 1
-    page = Sheet.of(diagram, a_row * (WIDE + GAP) - GAP)
+    lane = GAP / 2 + 2 if len(boxes) > a_row else 0.0  # where arrows go down to the next row
+    page = Sheet.of(diagram, a_row * (WIDE + GAP) - GAP + lane)
     box_of = np.zeros(int(graph.levels.max(initial=0)) + 1, np.intp)
     for k, rows in enumerate(boxes):
         box_of[[row.level for row in rows]] = k
     size = "one level" if bunch == 1 else f"{bunch} levels"
-    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  shown as {len(boxes)} groups of {size}  ·  "
-              f"header: median {_letter(diagram)}", diagram.verdict)
+    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  shown as {len(boxes)} groups of {size}",
+              diagram.verdict)
     of = np.where(graph.units, box_of[graph.levels] if len(graph) else 0, -1)
     corners = [(MARGIN + (k % a_row) * (WIDE + GAP), page.y + (k // a_row) * (HIGH + DROP)) for k in range(len(boxes))]
     for arrow in _arrows(diagram, of):
@@ -411,9 +415,12 @@ def compose_groups(diagram: Diagram) -> Scene:
     groups = grouped(graph, diagram.group)
     arrows = _arrows(diagram, groups.of)
     boxes, tops, clusters = _placed(groups.names, {(a.source, a.target): a.edges for a in arrows})
-    page = Sheet.of(diagram, max((x + WIDE + PAD for x, _ in boxes), default=0.0))
+    right = max((x + WIDE + (PAD if clusters else 0) for x, _ in boxes), default=0.0)
+    down = [boxes[a.source][0] for a in arrows if boxes[a.target][0] < boxes[a.source][0]
+            and tops[a.target] > boxes[a.source][1] + HIGH]  # these have a lane beside their box
+    page = Sheet.of(diagram, max([right, *(x + WIDE + GAP / 2 + 4 for x in down)]))
     page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  shown as {len(boxes)} "
-              f"group{'s' * (len(boxes) != 1)}  ·  header: median {_letter(diagram)}", diagram.verdict)
+              f"group{'s' * (len(boxes) != 1)}", diagram.verdict)
     top = page.y
     corners = [(MARGIN + x, top + y) for x, y in boxes]
     for part, (x, y) in clusters:

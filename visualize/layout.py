@@ -177,14 +177,95 @@ def arrange(plan: Plan, engine: str | os.PathLike[str] | None = None, timeout: f
                     break
             else:
                 routes = placed.routes if plan.routed else _lines(placed.at, plan.source, plan.target)
-                return replace(placed, routes=routes, passed=tuple(passed))
+                return replace(placed, routes=clear_labels(plan, placed, routes), passed=tuple(passed))
     wide, high = plan.label_size
     arrows = 0.0 if plan.arrows is None else plan.arrows
     placed = layered(
-        plan.levels, plan.source, plan.target, plan.widths, plan.heights, gap=plan.gap + (wide + 8 if wide else 0),
+        plan.levels, plan.source, plan.target, plan.widths, plan.heights, gap=plan.gap + (wide + 32 if wide else 0),
         apart=plan.apart, arrows=arrows, label=high + 3 if high else 0.0, routed=plan.routed,
     )  # fmt: skip
-    return replace(placed, passed=tuple(passed))
+    return replace(placed, routes=clear_labels(plan, placed, placed.routes), passed=tuple(passed))
+
+
+# Labels. -------------------------------------------------------------------------------------------------------------
+
+#: Among more labels than this there is no room to find.
+MOST_CLEARED = 150
+#: How far a label may move from where the layout puts it: anywhere near, or along its edge. Room around it, in points.
+SHIFTS = tuple((float(dx), float(dy)) for dx in (0, -12, 12, -24, 24) for dy in range(-24, 25, 4))
+ALONG, ROOM = 80.0, 2.5
+#: Lines are looked at in steps of so many points.
+STEP = 5.0
+#: What it costs to lie on a node or a label, on a point of an arrowhead (3 points of length of a line cost 1), and, by
+#: the distance, to be away from one's own edge, nearer to another, or moved.
+ON_THING, ON_HEAD, FAR, CONFUSED, MOVED = 200.0, 4.0, 0.1, 0.3, 0.01
+
+
+def clear_labels(plan: Plan, placed: Layout, routes: Sequence[Route]) -> list[Route]:
+    """Return the routes with their labels off edges, arrowheads, nodes and each other as far as there is room near.
+
+    Engines keep room for labels, but edges bend through it. Each label in turn takes the cheapest place around its own
+    or beside its edge, within the picture.
+
+    Args:
+        plan: what was laid out.
+        placed: where the nodes are.
+        routes: of the edges.
+    """
+    routes = list(routes)
+    labelled = [e for e, route in enumerate(routes) if plan.labels and route.label is not None and plan.labels[e]]
+    if not 0 < len(labelled) <= MOST_CLEARED:
+        return routes
+    lines, weights, own = _ink(routes)
+    half = np.array([[max(text_width(line, LABEL) for line in plan.labels[e]) / 2 + ROOM,
+                      LABEL_LINE * len(plan.labels[e]) / 2 + ROOM - 1] for e in labelled])
+    at = np.array([routes[e].label for e in labelled], float)
+    nodes = np.stack([plan.widths, plan.heights], axis=1) / 2
+    page = np.array([placed.width, placed.height])
+    for k, e in enumerate(labelled):
+        route = np.array([p for p in samples(routes[e].points) if math.dist(p, at[k]) <= ALONG]).reshape(-1, 2)
+        beside = half[k] * (0, 1) + (0, 2.0)
+        tries = np.concatenate([at[k] + SHIFTS, route - beside, route + beside])
+        moves = tries - at[k]
+        reach = half[k] + np.abs(moves).max(axis=0)
+        near = (np.abs(lines - at[k]) <= reach + 10).all(axis=1)
+        # How far each point is from the box of the label around each place: by axis, below 0 inside.
+        gap_x, gap_y = (np.abs(lines[near, axis] - tries[:, axis, None]) - half[k, axis] for axis in (0, 1))
+        cost = ((gap_x < 0) & (gap_y < 0)) @ weights[near] + MOVED * np.hypot(*moves.T) ** 1.5
+        for middles, sizes in ((placed.at, nodes), (np.delete(at, k, axis=0), np.delete(half, k, axis=0) - ROOM)):
+            close = (np.abs(middles - at[k]) < sizes + reach).all(axis=1)
+            shared = sizes[close] + half[k] - np.abs(middles[close][None, :, :] - tries[:, None, :])
+            cost += ON_THING * (shared > 0).all(axis=2).sum(axis=1)
+        # A label that is far from its edge, or nearer to another, is taken for that of another.
+        apart = np.hypot(np.maximum(gap_x + ROOM, 0.0), np.maximum(gap_y + ROOM, 0.0))
+        mine = own[near] == e
+        if mine.any():
+            far = apart[:, mine].min(axis=1)
+            cost += FAR * far**1.5 + CONFUSED * np.maximum(far - apart[:, ~mine].min(axis=1, initial=10.0), 0.0)
+        outside = np.maximum(half[k] - ROOM - tries, 0.0) + np.maximum(tries + half[k] - ROOM - page, 0.0)
+        cost += ON_THING * (outside.sum(axis=1) > outside[np.abs(moves).sum(axis=1).argmin()].sum())
+        at[k] = tries[cost.argmin()]
+        routes[e] = replace(routes[e], label=(float(at[k, 0]), float(at[k, 1])))
+    return routes
+
+
+def _ink(routes: Sequence[Route]) -> tuple[Floats, Floats, Ints]:
+    """Return points along all edges and in their arrowheads, what lying on each costs, and whose it is."""
+    points: list[Point] = []
+    weights: list[float] = []
+    own: list[int] = []
+    for e, route in enumerate(routes):
+        length = sum(math.dist(a, b) for a, b in itertools.pairwise(route.points))
+        found = samples(route.points, max(4, math.ceil(length / STEP / max(len(route.points) // 3, 1))))
+        points += found
+        weights += [STEP / 3] * len(found)
+        if route.head is not None:
+            (bx, by), (hx, hy) = route.points[-1], route.head
+            nx, ny = (hy - by) * 0.6, (bx - hx) * 0.6
+            points += [route.head, ((bx + hx) / 2, (by + hy) / 2), (bx + nx, by + ny), (bx - nx, by - ny)]
+            weights += [ON_HEAD] * 4
+        own += [e] * (len(points) - len(own))
+    return np.array(points), np.array(weights), np.array(own, np.intp)
 
 
 # By an engine. -------------------------------------------------------------------------------------------------------
@@ -426,6 +507,12 @@ def _place(columns: _Columns) -> Floats:
             links, items = (columns.below if forth else columns.above)[k], columns.order[k]
             wish[links.items] = links.mean(y)
             y[items] = nearest(wish[items], columns.size[items])
+    # Columns that no edge holds are in the middle; nothing but each other holds those that are linked.
+    linked = [items for items, a, b in zip(columns.order, columns.below, columns.above, strict=True)
+              if len(a.other) or len(b.other)]  # fmt: skip
+    if linked:
+        here = np.concatenate(linked)
+        y[here] -= y[here].mean()
     return y
 
 

@@ -45,6 +45,8 @@ MARKED = {
     UNSWEPT: Look("paper", "line", "ink"),
     BLANK: Look("cell", "line", "ink"),
 }
+#: With more circles in a column than this they are smaller.
+TALL = 36
 #: The outline of a node whose gradient has changed its sign since another sweep.
 FLIPPED_PEN = 3.0
 
@@ -168,6 +170,8 @@ def sizes(graph: Graph, nodes: Channel, circles: bool) -> tuple[Floats, Floats]:
     """Return the widths and heights of the nodes."""
     if circles:
         size = np.where(graph.kinds == LOSS, 26.0, np.where(graph.kinds == INPUT, 15.0, 18.0))
+        tallest = int(np.bincount(graph.levels).max(initial=1))
+        size = np.round(size * min(1.0, max(TALL / tallest, 0.6)), 1)  # a page is higher than a screen soon enough
         return size, size
     widths, heights = np.zeros(len(graph)), np.zeros(len(graph))
     for i in range(len(graph)):

@@ -442,7 +442,7 @@ def _compose(
         page.head(title, more, "\n".join(verdict))
         page.y -= 4
     else:
-        page.lines([Run(title, bold=True), Run(f"  ·  {more}")], 15.0)
+        page.heading(title, more)
     for k, strip in enumerate(drawn):
         if strip.title:
             page.y += 8 if k and drawn[k - 1].back != strip.back else 0
@@ -513,7 +513,7 @@ def _draw(page: Sheet, strip: _Strip, grid: _Grid, columns: int) -> None:
             look = MARKED[DETACHED]
             page.put(Box(left + ended * grid.cell + 1, top + 0.5, (strip.columns - ended) * grid.cell - 2,
                          page.y - top - 2, look.fill, look.line, pen=1.0, dash=look.dash, tip="after the last loss"))
-    page.y += 10.5
+    page.y += 12.5
     grid.heading(page, RMS)
     decades = strip.scale.decades(steps.rms)
     for step, _, x in _ticks(strip, left, grid):
@@ -615,4 +615,4 @@ def _legend(page: Sheet, drawn: Sequence[_Strip]) -> None:
     found = [(glyph, said) for mark, glyph, said in (
         (DEAD, "dead", "δ exactly 0: nothing arrives"), (NONFINITE, "nonfinite", "δ is NaN or infinite"),
         (DETACHED, "detached", "no path to the loss"), (BLANK, "detached", "after the last loss")) if mark in marks]
-    page.legend(f"cell colour: |δ| of a unit at step t, {relative}", ("vanishing", "healthy", "exploding"), [found])
+    page.legend(f"colour: |δ| of a unit at step t, {relative}", ("vanishing", "healthy", "exploding"), [found])

@@ -434,15 +434,15 @@ function paintTogether(layer, list, opacityOf) {
   const paths = new Map();
   let place = 0;
   for (const e of list) {
-    const {line, pen, dash} = strokeOf(e);
-    const opacity = opacityOf(e, place++).toFixed(1);
-    const key = `${opacity}|${line}|${dash === 'dotted' ? dash : ''}|${(0.3 + 0.3 * pen).toFixed(2)}`;
+    const {line, pen} = strokeOf(e);
+    const opacity = opacityOf(e, place++).toFixed(2);
+    const key = `${opacity}|${line}|${(0.3 + 0.3 * pen).toFixed(2)}`;
     if (!paths.has(key)) paths.set(key, []);
     paths.get(key).push(curveOf(e));
   }
   layer.replaceChildren(...[...paths].map(([key, curves]) => {
-    const [opacity, line, dash, pen] = key.split('|');
-    return draw('path', {class: `s-${line} ${dash}`, d: curves.join(''), 'stroke-width': pen, opacity});
+    const [opacity, line, pen] = key.split('|');
+    return draw('path', {class: `s-${line}`, d: curves.join(''), 'stroke-width': pen, opacity});
   }));
 }
 
@@ -463,10 +463,13 @@ function paintEdges() {
     paintLabels();
     return;
   }
-  const order = byStrength();
+  // What carries nothing is left out: hundreds of dotted lines would hide what the others say.
+  const order = byStrength().filter(e => seen.edgeMarks[e] !== DEAD);
   const crowded = isCrowded();
+  // Many faint lines add up: the more there are, the fainter each.
+  const faded = Math.min(Math.max(0.12 * Math.sqrt(data.limits.crowd / Math.max(order.length, 1)), 0.03), 0.12);
   paintTogether(layers.edges, order, (e, place) => {
-    if (crowded) return place >= order.length - data.limits.strongest ? 0.7 : 0.1;
+    if (crowded) return place >= order.length - data.limits.strongest ? 0.75 : faded;
     const decade = classOf(seen.edgeDecades[e]);
     return Math.min(Math.max(0.35 + 0.65 * (decade + 4) / 5, 0.35), 0.9);
   });
@@ -595,8 +598,8 @@ function rowsFor(sights) {
 }
 
 function binName(k) {
-  if (k === -LIMIT) return `≤ ${powerOfTen(-LIMIT)}`;
-  if (k === LIMIT) return `≥ ${powerOfTen(LIMIT)}`;
+  if (k === -LIMIT) return `≤${powerOfTen(-LIMIT)}`;
+  if (k === LIMIT) return `≥${powerOfTen(LIMIT)}`;
   return k ? powerOfTen(k) : '10⁰';
 }
 
@@ -633,7 +636,7 @@ function paintStrip(statistics) {
     if (c % every === 0) {
       const name = levelNames.get(level);
       parts.push(text(x, top, pitch >= 40 ? name : name.replace('level ', ''),
-        {'font-weight': 'bold', 'font-size': pitch >= 52 ? 9.5 : 8}));
+        {'font-weight': 'bold', 'font-size': pitch >= 52 ? 9.5 : 8.5}));
       if (!Number.isNaN(statistics[c].median)) parts.push(text(x, foot, signed(statistics[c].median, 1, true)));
     }
     for (const [j, row] of rowsOfStrip.entries()) {
@@ -642,7 +645,8 @@ function paintStrip(statistics) {
       const y = top + 7 + ROW * j;
       parts.push(draw('rect', {
         x: x - wide / 2, y, width: wide, height: ROW - 1,
-        class: found ? `f-${fill} ${row.mark === ALIVE ? '' : `s-${line} ${dash}`}` : 'f-cell',
+        class: found ? `f-${fill} ${row.mark === ALIVE ? 's-faint' : `s-${line} ${dash}`}` : 'f-cell',
+        'stroke-width': row.mark === ALIVE ? 0.6 : 1.1,
       }));
       if (found && wide >= 14) parts.push(text(x, y + 10.6, found.toLocaleString('en'), {class: `t-${ink}`}));
     }
@@ -726,9 +730,9 @@ function listed(list, most = 6) {
 // Legend. -------------------------------------------------------------------------------------------------------------
 
 function legendTitle() {
-  if (!shown.compare) return `${circles ? 'colour' : 'node fill'}: ${data.fillTitle}`;
+  if (!shown.compare) return `colour: ${data.fillTitle}`;
   const what = data.fillTitle.replace(` ${data.words}`, '');
-  return `${circles ? 'colour' : 'node fill'}: ${what} at ${nameOf(shown.after)} over that at ${nameOf(shown.before)}`;
+  return `colour: ${what} at ${nameOf(shown.after)} over that at ${nameOf(shown.before)}`;
 }
 
 function paintLegend() {
@@ -765,7 +769,7 @@ function legendMarks() {
     const word = data.line === 'message' ? message : data.lineTitle;
     entry([...line('', 0.7).map(p => (p.setAttribute('d', 'M1,8H11'), p)),
       ...line('', 4.5).map(p => (p.setAttribute('d', 'M13,8H23'), p))],
-    shown.compare ? `edge: its ${word} now over that before` : `edge: ${word} (wide = large)`);
+    shown.compare ? `edge: its ${word} now over that before (wide = large)` : `edge: ${word} (wide = large)`);
     if (!circles) {
       if (shown.compare) {
         entry(line('dashed', 1.6), 'sign changed');
@@ -777,6 +781,7 @@ function legendMarks() {
     } else if (isCrowded()) {
       entry([], `all but the ${data.limits.strongest} strongest edges are faded`);
     }
+    if (circles && seen.edgeMarks.includes(DEAD)) entry([], 'edges that carry exactly 0 are not drawn');
   }
   entry(shape('box', plain, 14, 14), 'input');
   entry(shape(unit, plain, circles ? 14 : 18, circles ? 14 : 13), data.noun === 'unit' ? 'unit' : 'operation');
@@ -1076,9 +1081,11 @@ function paintShares() {
   const [least, most] = circles ? [0.1, 16] : [0.005, 60];
   const all = [...up, ...down].filter(j => share[j] >= least && !(loss(j) && data.noun === 'unit'));
   const list = all.sort((a, b) => share[b] - share[a] || a - b).slice(0, most);
+  // Beside a circle, since over it there is the name of the next one in its column.
   layers.shares.replaceChildren(...list.map(j => draw('text', {
-    class: `share ${up.has(j) ? 't-cool' : 't-warm'}`, x: nodes.x[j], y: nodes.y[j] - nodes.h[j] / 2 - 4,
-    'text-anchor': 'middle', 'font-size': circles ? 8 : 10,
+    class: `share ${up.has(j) ? 't-cool' : 't-warm'}`,
+    ...(circles ? {x: nodes.x[j] + nodes.w[j] / 2 + 3, y: nodes.y[j] + 2.8, 'font-size': 8}
+      : {x: nodes.x[j], y: nodes.y[j] - nodes.h[j] / 2 - 4, 'text-anchor': 'middle', 'font-size': 10}),
   }, percent(share[j]))));
 }
 

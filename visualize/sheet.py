@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MARGIN = 28.0
 #: The least width: room for the legend.
 LEAST = 620.0
+#: Where the rows of the legend that have a name begin.
+INDENT = 48.0
 
 
 def _wrap(runs: Sequence[Run], size: float, width: float) -> list[tuple[Run, ...]]:
@@ -71,12 +73,28 @@ class Sheet:
 
     def head(self, title: str, more: str, verdict: str) -> None:
         """Add the title line, its bold part first, and the verdict, a sentence per line."""
-        # Between two dots a line is not broken.
-        parts = "\u00a0\u00a0·  ".join(part.replace(" ", "\u00a0") for part in re.split(r" +· +", more))
-        self.lines([Run(title, bold=True), Run(f"\u00a0\u00a0·  {parts}")], 15.0)
+        self.heading(title, more)
         for sentence in verdict.split("\n"):
-            self.lines([Run(sentence, "muted")], 12.0)
+            self.lines([Run(sentence)], 12.0)
         self.y += 14
+
+    def heading(self, title: str, more: str) -> None:
+        """Add the title and the facts: on one line if they fit, else these smaller on lines of their own."""
+        facts = re.split(r" +· +", more)
+        beside = "  ·  ".join(["", *facts])
+        if text_width(title, 15.0, bold=True) + text_width(beside, 15.0) <= self.width:
+            self.lines([Run(title, bold=True), Run(beside, "muted")], 15.0)
+            return
+        self.lines([Run(title, bold=True)], 15.0)
+        rows = [""]  # none ends with a dot
+        for fact in facts:
+            longer = f"{rows[-1]}  ·  {fact}" if rows[-1] else fact
+            if rows[-1] and ROOM * text_width(longer, 12.0) > self.width:
+                rows.append(fact)
+            else:
+                rows[-1] = longer
+        for row in rows:
+            self.lines([Run(row, "muted")], 12.0)
 
     def legend(
         self, what: str, ends: tuple[str, str, str] | None, rows: Sequence[Sequence[tuple[str, str]]],
@@ -87,7 +105,7 @@ class Sheet:
         Args:
             what: what the colours show.
             ends: what is said of small, usual and large; None leaves the colours out.
-            rows: rows of (glyph, words); a glyph is a name that `_glyph` knows.
+            rows: rows of (glyph, words); a glyph is a name that `_glyph` knows, or "heading" for the name of the row.
             pens: how wide an edge of each class is, if edges have the colours of lines.
         """
         self.y += 26
@@ -117,9 +135,10 @@ class Sheet:
                 self.put(Text(MARGIN + (k + 0.5) * cell, self.y + 27, (Run(words),), 9.5, "middle"))
         self.put(
             Text(MARGIN, self.y + 41, (Run(f"← {ends[0]}", "cool"),), 10.0),
-            Text(MARGIN + 6.5 * cell, self.y + 41, (Run(ends[1], "muted"),), 10.0, "middle"),
             Text(MARGIN + 13 * cell, self.y + 41, (Run(f"{ends[2]} →", "warm"),), 10.0, "end"),
         )
+        if ends[1] != power_of_ten(0):  # which stands there already
+            self.put(Text(MARGIN + 6.5 * cell, self.y + 41, (Run(ends[1], "muted"),), 10.0, "middle"))
         self.y += 48
 
     def legend_row(self, row: Sequence[tuple[str, str]]) -> None:
@@ -128,9 +147,10 @@ class Sheet:
         self.y += 17
         for glyph, words in row:
             drawn = _glyph(glyph, x, self.y)
-            wide = (30.0 if drawn else 0.0) + ROOM * text_width(words, 10.0) + 18
-            if x > MARGIN and x + wide > MARGIN + self.width:
-                x = MARGIN
+            heading = glyph == "heading"
+            wide = INDENT if heading else (30.0 if drawn else 0.0) + ROOM * text_width(words, 10.0) + 18
+            if x > MARGIN + INDENT and x + wide > MARGIN + self.width:
+                x = MARGIN + (INDENT if row[0][0] == "heading" else 0)
                 self.y += 17
                 drawn = _glyph(glyph, x, self.y)
             for shape in drawn:
@@ -138,12 +158,12 @@ class Sheet:
                     self.scene.back.append(Group("", [shape]))
                 else:
                     self.put(shape)
-            self.put(Text(x + (30 if drawn else 0), self.y, (Run(words),), 10.0))
+            self.put(Text(x + (30 if drawn else 0), self.y, (Run(words, bold=heading),), 10.0))
             x += wide
 
     def finish(self, caption: str) -> Scene:
         """Add the caption and return the scene, as high as it has become."""
-        self.y += 6
+        self.y += 12
         self.lines([Run(caption, "muted")], 9.0)
         self.scene.height = self.y + MARGIN * 0.6
         return self.scene
@@ -181,7 +201,7 @@ def _glyph(name: str, x: float, y: float) -> list[Box | Curve]:
 
 def mark_legend(graph: Graph, nodes: Channel) -> list[tuple[str, str]]:
     """Return the legend entries of the marks that occur."""
-    letter = "v" if nodes.name == "value" else graph.symbol if nodes.name in ("delta", "difference") else "it"
+    letter = {"value": "v", "gradient": "gradient", "update": "update"}.get(nodes.name, graph.symbol)
     dead = " (dead)" if nodes.name == "delta" else ""
     entries = [(DEAD, "dead", f"{letter} exactly 0{dead}"), (NONFINITE, "nonfinite", f"{letter} is NaN or infinite"),
                (DETACHED, "detached", "no path to the loss")]
@@ -191,23 +211,25 @@ def mark_legend(graph: Graph, nodes: Channel) -> list[tuple[str, str]]:
     return found
 
 
-def edge_legend(graph: Graph, edges: Channel, signs: bool) -> list[tuple[str, str]]:
+def edge_legend(graph: Graph, nodes: Channel, edges: Channel, signs: bool) -> list[tuple[str, str]]:
     """Return the legend entries of the edges.
 
     Args:
         graph: the graph.
+        nodes: what the colour of the nodes shows, on whose scale the legend is.
         edges: what their colour and width show.
         signs: whether dashes show signs.
     """
-    what = {"message": "gradient message w·δ" if graph.noun == "unit" else "gradient message ∂·g",
-            "difference": "how the same has changed"}.get(edges.name, edges.title)
-    rows = [("width", f"edge: {what} (wide = large)")]
+    what = edges.title if edges.name != "message" else f"gradient message {edges.title}"
+    if edges.scale.words == nodes.scale.words and edges.name != "difference":
+        what = what.removesuffix(f" {edges.scale.words}")
+    rows = [("heading", "edges"), ("width", f"{what} (wide = large)")]
     if signs and edges.name == "update":
         rows.append(("dotted", "exactly 0"))
     elif signs:
         if edges.flipped is not None:
             flips = [("dashed", "its sign has flipped")] if edges.flipped.any() else []
             return [*rows, *flips, ("dotted", "exactly 0")]
-        by = " weight" if graph.samples != 1 and edges.name == "message" else ""
+        by = " weight" if graph.samples != 1 and edges.name == "message" and graph.noun == "unit" else ""
         rows += [("solid", f"positive{by}"), ("dashed", f"negative{by}"), ("dotted", "exactly 0")]
     return rows

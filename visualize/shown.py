@@ -165,6 +165,8 @@ def difference(now: Channel, before: Channel, many: bool) -> Channel:
     with np.errstate(all="ignore"):
         decades = now.scale.decades(now.values) - before.scale.decades(before.values)
         decades += math.log10(now.scale.reference) - math.log10(before.scale.reference)
+        # Only of a 0 is the change infinite, and only to a 0 is it 0; a larger one than a double holds is cut off.
+        decades = np.where(np.isfinite(decades), np.clip(decades, -300.0, 300.0), decades)
         ratio = np.sign(now.values) * np.sign(before.values) * 10.0**decades
     marks = np.where((now.marks == ALIVE) & (before.marks != ALIVE) & (before.marks != DEAD), before.marks, now.marks)
     ratio[(before.marks == DEAD) & (now.marks == ALIVE)] = math.inf
@@ -222,31 +224,3 @@ def _marked(values: Floats, marks: Ints) -> Ints:
     known = (marks == ALIVE) | (marks == DEAD) | (marks == NONFINITE)
     own = np.where(values == 0, DEAD, np.where(np.isfinite(values), ALIVE, NONFINITE))
     return np.where(known, own, marks)
-
-
-def channels(
-    graph: Graph, fill: str, edges: str, ref: float | str, rate: float | None, against: Graph | None
-) -> tuple[Channel, Channel]:
-    """Return the channels of the nodes and of the edges of a picture.
-
-    Args:
-        graph: what is drawn.
-        fill: as in `of_nodes`.
-        edges: as in `of_edges`.
-        ref: as in `of_nodes`.
-        rate: as in `of_nodes`.
-        against: another sweep of the same graph, from which the picture shows the difference; or None.
-
-    Raises:
-        ValueError: as they do, and if the other sweep is none of this graph or there is none.
-    """
-    nodes, lines = of_nodes(graph, fill, ref, rate), of_edges(graph, edges, ref, rate)
-    if against is None:
-        return nodes, lines
-    same_structure(graph, against)
-    for one, name in ((graph, "x"), (against, "against")):
-        if not one.swept:
-            raise ValueError(f"the difference of two sweeps needs both, and {name} has none: {one.call} not run")
-    many = max(graph.samples, against.samples) > 1
-    return (difference(nodes, of_nodes(against, fill, ref, rate), many),
-            difference(lines, of_edges(against, edges, ref, rate), many))

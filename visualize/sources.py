@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd.netsweep import _partials
 from autograd.op import ABSENT
+from autograd.value import links, outdated, topological_order
 from visualize.graph import INPUT, LOSS, UNIT, Bools, Graph
 from visualize.scales import Floats, Ints, number
 
@@ -25,16 +27,9 @@ def from_value(root: Any) -> Graph:
     Args:
         root: the result, usually the loss.
     """
-    from autograd.value import links, topological_order
-
     order = topological_order(root)
     n = len(order)
-    source, target, partials = links(order)
-    depth = [0] * n
-    for j, i in zip(reversed(source), reversed(target), strict=True):
-        # The edges are sorted by target, so backwards every target is final when it passes its depth on.
-        if depth[j] <= depth[i]:
-            depth[j] = depth[i] + 1
+    source, target, partials, depth = links(order)
     gradients = np.array([v.grad for v in order], float)
     sources, targets, factor = np.array(source, np.intp), np.array(target, np.intp), np.array(partials, float)
     leads = np.array([not v.is_constant for v in order], bool)
@@ -50,7 +45,7 @@ def from_value(root: Any) -> Graph:
         kinds=np.array([INPUT if v.op is None else UNIT for v in order[:-1]] + [LOSS], np.intp),
         values=np.array([v.data for v in order], float),
         gradients=gradients,
-        levels=max(depth) - np.array(depth, np.intp),
+        levels=np.max(depth) - np.array(depth, np.intp),
         source=sources,
         target=targets,
         factors=factor,
@@ -61,23 +56,36 @@ def from_value(root: Any) -> Graph:
         call=f"{root.name}.backward()" if root.name else "backward()",
         loss=float(root.data),
         unnamed=unnamed,
-        notes=_accumulated(order, gradients, sources, messages) if swept else (),
+        notes=_apart(order, gradients, sources, messages, swept),
     )
 
 
-def _accumulated(order: Sequence[Any], gradients: Floats, source: Ints, messages: Floats) -> tuple[str, ...]:
-    """Say so if leaves hold the sum of several sweeps, which edges of the last sweep do not add up to."""
-    arrived = np.zeros(len(order))
-    np.add.at(arrived, source, messages)
-    leaf = np.array([v.op is None for v in order[:-1]] + [False])
-    leaf &= np.isfinite(arrived) & np.isfinite(gradients)
-    size = np.zeros(len(order))
-    np.add.at(size, source, np.abs(messages))
-    with np.errstate(invalid="ignore"):
-        more = leaf & (np.abs(gradients - arrived) > 1e-9 * (size + np.abs(gradients)))
-    if not more.any():
+def _apart(order: Sequence[Any], gradients: Floats, source: Ints, messages: Floats, swept: bool) -> tuple[str, ...]:
+    """Say so where the numbers are not of one computation and one sweep, so that edges do not add up to gradients."""
+    try:
+        stale = outdated(list(order))
+    except (ArithmeticError, ValueError):  # of the user's row, which has met its operands before
+        stale = True
+    if stale:
+        return ("leaves were given new values after this was computed: edges have the factors of now, gradients and "
+                "results are those of before (compute and sweep anew)",)
+    if not swept:
         return ()
-    return (f"{int(more.sum())} leaves hold gradients of more than one sweep (zero_grad() starts afresh)",)
+    with np.errstate(all="ignore"):
+        arrived, size = (np.bincount(source, x, len(order)) for x in (messages, np.abs(messages)))
+        other = np.abs(gradients - arrived) > 1e-9 * (size + np.abs(gradients))
+    other[-1] = False  # has what the sweep began with
+    other &= np.isfinite(arrived) & np.isfinite(gradients)
+    leaf = np.array([v.op is None for v in order], bool)
+    several, elsewhere = int((other & leaf).sum()), int((other & ~leaf).sum())
+    notes = []
+    if elsewhere:
+        who = f"{elsewhere} inner nodes show" if elsewhere > 1 else "1 inner node shows"
+        notes.append(f"{who} the gradient of a later sweep, from another result")
+    if several:
+        who = f"{several} leaves hold" if several > 1 else "1 leaf holds"
+        notes.append(f"{who} gradients of more than one sweep (zero_grad() starts afresh)")
+    return tuple(notes)
 
 
 #: Signs as they are printed in a diagram.
@@ -111,19 +119,15 @@ def _with_numbers(op: Any, sign: str, operands: Sequence[Any]) -> str:
 
 
 def unique(given: Sequence[str | None]) -> tuple[list[str], frozenset[int]]:
-    """Return one name per node, made up as #i where there is none or it is taken, and the nodes of which that is so."""
-    names: list[str] = []
+    """Return one name per node, made up as #i where there is none or it is taken, and the nodes without one."""
+    names = [name or f"#{i}" for i, name in enumerate(given)]
     taken: set[str] = set()
-    unnamed = set()
-    for i, name in enumerate(given):
-        if not name:
-            name = f"#{i}"
-            unnamed.add(i)
-        if name in taken:
-            name = next(f"{name} #{k}" for k in itertools.count(i) if f"{name} #{k}" not in taken)
-        taken.add(name)
-        names.append(name)
-    return names, frozenset(unnamed)
+    if len(set(names)) < len(names):
+        for i, name in enumerate(names):
+            if name in taken:
+                names[i] = next(f"{name} #{k}" for k in itertools.count(i) if f"{name} #{k}" not in taken)
+            taken.add(names[i])
+    return names, frozenset(i for i, name in enumerate(given) if not name)
 
 
 # Nets. ---------------------------------------------------------------------------------------------------------------
@@ -133,7 +137,8 @@ def from_net(net: Any) -> Graph:
     """Return the graph of a Net with what its last forward and sweep left.
 
     With several samples, values are means and gradients root mean squares over the samples, and over the time steps of
-    a net with delays. The loss is one more node that the outputs feed, once there was a sweep.
+    a net with delays. The loss is one more node that the outputs feed, once there was a sweep. Weights are those that
+    the last forward and sweep were with, whatever they are now.
 
     Args:
         net: the net.
@@ -146,7 +151,8 @@ def from_net(net: Any) -> Graph:
     samples = 1 if phi is None else phi.shape[1]
     outputs = np.array(net.outputs, np.intp)
     source, target = np.array(net.source, np.intp), np.array(net.target, np.intp)
-    weights = np.array(net.weights, float)
+    seen = net.weights if net._forwarded is None else net._forwarded.at.weights
+    weights = np.array(seen, float)
     names, _ = unique(net.names)
     inputs = np.zeros(n, bool)
     inputs[np.array(net.inputs, np.intp)] = True
@@ -158,17 +164,17 @@ def from_net(net: Any) -> Graph:
         with np.errstate(all="ignore"):
             values = phi.mean(axis=1)
     gradients = np.full(n, math.nan) if delta is None else root_mean_square(delta)
-    with np.errstate(all="ignore"):
-        messages = weights * gradients[target]
-        if phi is not None and delta is not None:
-            through = np.flatnonzero(net.gates >= 0)
-            messages[through] = weights[through] * root_mean_square(delta[target[through]] * phi[net.gates[through]])
-    weight_gradients = None if net.weight_gradient is None else np.array(net.weight_gradient, float)
     # A gate feeds the target of the link that it multiplies, by a factor that differs between samples.
     gated = np.flatnonzero(net.gates >= 0)
+    back, at = (None, target) if delta is None else _at_links(net, delta)
+    with np.errstate(all="ignore"):
+        messages = weights * (np.full(len(target), math.nan) if back is None else root_mean_square(back)[at])
+        if phi is not None and back is not None:
+            messages[gated] = weights[gated] * root_mean_square(back[at[gated]] * phi[net.gates[gated]])
+    weight_gradients = None if net.weight_gradient is None else np.array(net.weight_gradient, float)
     gates = range(len(source), len(source) + len(gated))
     if len(gated):
-        mean, sent = _through_gates(net, gated, phi, delta)
+        mean, sent = _through_gates(net, gated, weights[gated], phi, None if back is None else back[at[gated]])
         source, target = np.concatenate([source, net.gates[gated]]), np.concatenate([target, target[gated]])
         weights, messages = np.concatenate([weights, mean]), np.concatenate([messages, sent])
         if weight_gradients is not None:
@@ -253,26 +259,62 @@ def _of_the_last(net: Any, slopes: Floats, ends: Ints) -> Floats | None:
     return np.asarray(twin.delta, float)
 
 
-def _through_gates(net: Any, gated: Ints, phi: Floats | None, delta: Floats | None) -> tuple[Floats, Floats]:
+def _at_links(net: Any, delta: Floats) -> tuple[Floats, Ints]:
+    """Return dL/d(w phi), which a link multiplies by w on the way back: rows [m, M], and the row of each link [E].
+
+    Of a neuron that just sums it is delta. Another one, as the net sees it, reads units that scale and aggregate (see
+    `autograd.netgraph`), and what these get of its delta comes on top of the rows.
+
+    Args:
+        net: the net, after its sweep.
+        delta: of the net's own units, per sample [n, M].
+    """
+    graph, links = net.graph, len(net.source)
+    if graph.size == len(delta) or np.array_equal(graph.target[:links], net.target):
+        return delta, np.array(net.target, np.intp)
+    back = np.zeros((graph.size, delta.shape[1]))
+    back[: len(delta)] = delta
+    phi = net._forwarded.state.phi[graph.max_delay :].transpose(1, 2, 0).reshape(graph.size, -1)
+    pairs = graph.pairs
+    with np.errstate(all="ignore"):
+        for s, t, w in zip(graph.source[links:], graph.target[links:], graph.constants, strict=True):
+            back[s] = w * back[t]
+        for unit, function, x, y in reversed(list(zip(pairs.unit, pairs.function, pairs.x, pairs.y, strict=True))):
+            if y >= len(delta):  # two terms of an aggregation; the others are gates
+                slopes = _partials(pairs.functions[function], phi[x], phi[y], phi[unit])
+                for term, slope in zip((x, y), slopes, strict=True):
+                    back[term] = np.where((slope != ABSENT) & (back[unit] != 0), back[unit] * slope, 0.0)
+    return back, graph.target[:links]
+
+
+def _through_gates(
+    net: Any, gated: Ints, weights: Floats, phi: Floats | None, back: Floats | None
+) -> tuple[Floats, Floats]:
     """Return for gated links what their gates' gradient is multiplied by, w_lj phi_j(t-d), and what they are sent.
 
     The first is the mean over the samples, the second the root mean square, as everywhere in a picture.
+
+    Args:
+        net: the net.
+        gated: the links.
+        weights: theirs.
+        phi: of the net's units, or None before a forward.
+        back: what the links get back, as in `_at_links`, or None before a sweep.
     """
     missing = np.full(len(gated), math.nan)
     if phi is None:
         return missing, missing
-    source, delays, weights = net.source[gated], net.delays[gated], np.asarray(net.weights)[gated]
+    source, delays = net.source[gated], net.delays[gated]
     read = np.array(net.phi, float).reshape(len(phi), -1, net.phi.shape[2] if net.phi.ndim == 3 else 1)[source]
     for k, delay in enumerate(delays):
         if delay:
             steps = read.shape[2]
             later = read[k, :, : max(steps - delay, 0)].copy()
-            read[k, :, :delay] = net.initial[source[k]]
+            read[k, :, :delay] = net._forwarded.at.initial[source[k]]
             read[k, :, delay:] = later
     with np.errstate(all="ignore"):
         factors = weights[:, None] * read.reshape(len(gated), -1)
-        sent = missing if delta is None else root_mean_square(factors * delta[net.target[gated]])
-        return factors.mean(axis=1), sent
+        return factors.mean(axis=1), missing if back is None else root_mean_square(factors * back)
 
 
 def _notes(net: Any, samples: int) -> tuple[str, ...]:
@@ -281,8 +323,12 @@ def _notes(net: Any, samples: int) -> tuple[str, ...]:
         notes.append(f"{samples} samples: δ is the root mean square, v the mean")
     if (net.gates >= 0).any():
         notes.append("an edge from a gate has the mean of w times what comes through it as its factor")
-    if any(how in ("product", "max", "min", "maxabs") for how in net.aggregations):
-        notes.append("edges into units that do not sum are as wide as if these did")
+    if len(net.graph.constants):  # of units that scale or aggregate
+        notes.append("an edge carries back from a unit that does not just sum w·δ times the slope of what this does")
+    done = net._forwarded
+    now = net.weights, net.biases, net.initial
+    if done is not None and not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(done.at, now, strict=True)):
+        notes.append("weights or biases have changed since this sweep, which is shown with those that it had")
     return tuple(notes)
 
 

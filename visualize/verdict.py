@@ -285,10 +285,11 @@ def strongest_paths(x: Any, most: int = 3) -> list[Path]:
     leads = np.full(len(graph), -1)  # the edge that the strongest path of each node begins with
     for group in reversed(graph.edges_by_source_level):
         carried = share[group] * best[graph.target[group]]
-        order = np.lexsort((-group, carried))  # the largest last, of equal ones the first edge
-        group, carried = group[order], carried[order]
-        leads[graph.source[group]] = np.where(carried > 0, group, -1)
-        best[graph.source[group]] = np.maximum(carried, best[graph.source[group]])
+        # The largest last, of equal ones the first edge; the way of an output may end there.
+        order = np.lexsort((-group, carried))
+        group = group[order][carried[order] > best[graph.source[group[order]]]]
+        carried = share[group] * best[graph.target[group]]
+        leads[graph.source[group]], best[graph.source[group]] = group, carried
     inputs = np.flatnonzero(graph.kinds == INPUT)
     shares = _parts(graph.gradients[inputs], np.zeros(len(inputs), np.intp), 1) * best[inputs]
     paths = []
@@ -390,38 +391,57 @@ def verdict(x: Any, *, ref: float | str = "output") -> str:
         ValueError: if `ref` is not a reference.
     """
     graph = as_graph(x)
+    return judgement(graph, levels(graph, ref=ref))
+
+
+def judgement(graph: Graph, table: Levels) -> str:
+    """Return the verdict, given the table of the gradient per level.
+
+    Args:
+        graph: the graph.
+        table: what `levels` returns of it.
+    """
     if not graph.swept:
         return f"{short(graph.call)} has not run: there is no gradient to judge"
     if graph.over_time is None:
-        lines = [*_trends(graph, levels(graph, ref=ref)), *_nonfinite(graph), *_dead(graph), *_short_cuts(graph),
-                 *_path(graph), *_cancelled(graph)]  # fmt: skip
+        lines = [*_trends(graph, table), *_nonfinite(graph), *_dead(graph), *_short_cuts(graph), *_path(graph),
+                 *_cancelled(graph)]  # fmt: skip
     else:  # What happens between levels is next to nothing beside what happens between steps.
         lines = [*over_time_words(graph), *_nonfinite(graph), *_dead(graph)]
     lines += _left_out(graph)
     return "\n".join(lines) or "there is one level with a gradient only, so nothing to compare"
 
 
-def changes(graph: Graph, nodes: Channel) -> str:
+def changes(graph: Graph, nodes: Channel, fill: str = "delta") -> str:
     """Say in words how the sizes differ from those of another sweep; a sentence.
 
     Args:
         graph: the graph.
         nodes: the difference, as `visualize.shown.difference` has it.
+        fill: of what, one of `visualize.shown.FILLS`.
     """
+    what = {"value": "value", "update": "update ratio"}.get(fill, "gradient")
+    died = graph.units & (nodes.marks == DEAD) & (nodes.values == 0)
     alive = graph.units & (nodes.marks == ALIVE)
-    if not alive.any():
-        return "no gradient to compare with the other sweep"
-    change = nodes.decades[alive]
-    median = float(np.median(change))
-    usual = "as large as before" if abs(median) < 0.005 else f"×{number_at(median)}"
-    grown, shrunk = int((change >= WORTH).sum()), int((change <= -WORTH).sum())
-    words = [f"against the other sweep: the median {graph.noun} has a gradient {usual}"]
-    for count, what in ((grown, "grew"), (shrunk, "shrank")):
+    back = alive & np.isinf(nodes.values)
+    if not (alive | died).any():
+        return f"no {what} to compare with the other sweep"
+    words = []
+    compared = nodes.decades[alive & ~back]
+    if len(compared):
+        median = float(np.median(compared))
+        usual = "as large as before" if abs(median) < 0.005 else f"×{number_at(median)}"
+        article = "an" if what.startswith("u") else "a"
+        words.append(f"the median {graph.noun} has {article} {what} {usual}")
+    for count, verb in ((int((compared >= WORTH).sum()), "grew"), (int((compared <= -WORTH).sum()), "shrank")):
         if count:
-            words.append(f"{_count(count, graph.noun)} {what} by a decade or more")
+            words.append(f"{_count(count, graph.noun)} {verb} by a decade or more")
+    for count, change in ((int(died.sum()), "to exactly 0"), (int(back.sum()), "from exactly 0")):
+        if count:
+            words.append(f"{_count(count, graph.noun)} went {change}")
     if nodes.flipped is not None and nodes.flipped[alive].any():
         words.append(f"{_count(int(nodes.flipped[alive].sum()), 'sign')} flipped")
-    return ", ".join(words)
+    return f"against the other sweep: {', '.join(words)}"
 
 
 def _trends(graph: Graph, table: Levels) -> Iterator[str]:
@@ -453,8 +473,9 @@ def _trends(graph: Graph, table: Levels) -> Iterator[str]:
         one = "s" * (more == 1)
         yield f"{more} smaller stretch{'es' * (more > 1)} lose{one} or gain{one} a decade or more as well"
     if not worth:
-        low, high = min(r.median for r in rows), max(r.median for r in rows)
-        yield f"the gradient keeps its size: the medians of all levels lie within {signed(high - low, 1)} decades"
+        spread = max(r.median for r in rows) - min(r.median for r in rows)
+        what = "keeps its size: " if spread < WORTH else "changes by less than a decade at a stretch, yet "
+        yield f"the gradient {what}the medians of all levels lie within {signed(spread, 1)} decades"
 
 
 def _pieces(rows: Sequence[Level]) -> list[Stretch]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visualize import layout
-from visualize.engines import BUILTIN
-from visualize.graph import ALIVE, DEAD, DETACHED, LOSS, NONFINITE, Graph
+from visualize.graph import ALIVE, DEAD, DETACHED, INPUT, LOSS, NONFINITE, UNIT, Graph
 from visualize.layout import Route
 from visualize.looks import (
     LEADING,
@@ -33,7 +31,7 @@ from visualize.looks import (
 from visualize.scales import CLASSES, LIMIT, Ints, power_of_ten, signed, widths_of
 from visualize.scene import Box, Curve, Group, Run, Scene, Text, text_width
 from visualize.sheet import MARGIN, Sheet, edge_legend, mark_legend
-from visualize.verdict import percent, skips, strongest_paths, table_of
+from visualize.verdict import percent, skips, strongest_paths
 
 if TYPE_CHECKING:
     from visualize.diagrams import Diagram
@@ -84,46 +82,48 @@ def compose_labels(diagram: Diagram) -> Scene:
         if route.label is not None:
             x, y = route.label[0] + dx, route.label[1] + dy
             lines = edge_lines(graph, e)
-            if placed.engine == BUILTIN:  # There labels stand on their edges, parted from each other.
-                wide, high = max((text_width(line, SMALL) for line in lines), default=0.0) + 4, 10.5 * len(lines)
+            if lines:  # where there is no room, the edges behind are interrupted
+                wide, high = max(text_width(line, SMALL) for line in lines) + 3, 10.5 * len(lines) - 1
                 page.put(Box(x - wide / 2, y - high / 2 - 0.5, wide, high, "paper"))
-            else:
-                y += _clear(route, lines, strokes[e].pen)
             role = "faint" if graph.swept and graph.messages[e] == 0 else "muted"
             for k, line in enumerate(lines):
                 base = y + (k - (len(lines) - 1) / 2) * 10.5 + 3.2
                 page.put(Text(x, base, (Run(line, role),), SMALL, "middle"))
     page.y += placed.height
-    letters = [("", "∂ = local partial derivative, ← = message to the operand")] if graph.noun != "unit" else []
-    messages = edge_legend(graph, diagram.edges, signs=True) if graph.swept else []
-    nodes = [("input", "input"), ("unit", "unit" if graph.noun == "unit" else "operation"), ("loss", "loss")]
+    messages = edge_legend(graph, diagram.nodes, diagram.edges, signs=True) if graph.swept else []
     left_out = graph.edges - len(drawn)
     more = [("", f"{left_out:,} weaker edges are not drawn")] if left_out else []
-    page.legend(f"node fill: {diagram.nodes.title}", _ends(diagram), [
-        [*messages, *letters, *more] if graph.edges else [],
-        [*nodes, *mark_legend(graph, diagram.nodes)],
+    page.legend(f"colour: {diagram.nodes.title}", _ends(diagram), [
+        _kinds(diagram, "unit"), [*messages, *more] if graph.edges else [], _letters(diagram),
     ], PENS if graph.edges else ())  # fmt: skip
     return page.finish(diagram.caption)
+
+
+def _kinds(diagram: Diagram, unit: str) -> list[tuple[str, str]]:
+    """Return the legend entries of the shapes and marks that occur; a unit has the glyph that is given."""
+    graph = diagram.graph
+    shapes = [(INPUT, "input", "input"), (UNIT, unit, "unit" if graph.noun == "unit" else "operation"),
+              (LOSS, "loss", "loss")]
+    found = [(glyph, words) for kind, glyph, words in shapes if (graph.kinds == kind).any()]
+    return [("heading", "nodes"), *found, *mark_legend(graph, diagram.nodes)]
+
+
+def _letters(diagram: Diagram) -> list[tuple[str, str]]:
+    """Return what the letters in the picture stand for, those that occur."""
+    graph, swept = diagram.graph, diagram.graph.swept
+    if graph.noun == "unit":
+        found = {"v: value": True, "δ: ∂L/∂(sum into the unit)": swept, "g: ∂L/∂v": swept, "w: weight": graph.edges,
+                 "∂w: ∂L/∂w": swept and graph.weight_gradients is not None}  # fmt: skip
+    else:
+        found = {"v: value": True, "g: ∂L/∂v": swept, "∂: local partial derivative": graph.edges,
+                 "←: message to the operand, ∂·g": swept and graph.edges}  # fmt: skip
+    found[f"×: {diagram.nodes.title}"] = diagram.nodes.name == "difference"
+    return [("heading", "letters"), *(("", words) for words, shown in found.items() if shown)]
 
 
 def _ends(diagram: Diagram) -> tuple[str, str, str] | None:
     """Return what the ends of the scale are called; None where no colour is to be explained, as before a sweep."""
     return diagram.nodes.ends if diagram.graph.swept or diagram.nodes.name == "value" else None
-
-
-def _clear(route: Route, lines: Sequence[str], pen: float) -> float:
-    """Return how far a label has to move up (negative) or down so that it does not touch its own edge."""
-    assert route.label is not None
-    x, y = route.label
-    half_width = max((text_width(line, SMALL) for line in lines), default=0.0) / 2
-    room = 5.25 * len(lines) + pen / 2 + 2.0
-    above, below = -math.inf, math.inf
-    for px, py in layout.samples(route.points):
-        if abs(px - x) <= half_width:
-            above, below = (max(above, py), below) if py < y else (above, min(below, py))
-    if y - above < room and below - y >= room:
-        return room - (y - above)
-    return min(below - y - room, 0.0)
 
 
 def _moved(route: Route, dx: float, dy: float, stroke: Stroke, tip: str = "", opacity: float = 1.0) -> Curve:
@@ -181,7 +181,11 @@ def compose_circles(diagram: Diagram) -> Scene:
     paths = strongest_paths(graph, PATHS) if crowded and graph.swept and graph.over_time is None else []
     highlighted = {e for path in paths for e in path.edges} | set(words[1] if words else ())
     strokes = strokes_of(diagram.edges)
-    order = [*(e for e in drawn_edges(graph).tolist() if e not in highlighted), *sorted(highlighted)]
+    # What carries nothing is left out: hundreds of dotted lines would hide what the others say.
+    drawn = [e for e in drawn_edges(graph).tolist() if diagram.edges.marks[e] != DEAD]
+    order = [*(e for e in drawn if e not in highlighted), *sorted(highlighted)]
+    # Many faint lines add up: the more there are, the fainter each.
+    faded = float(np.clip(0.12 * math.sqrt(CROWD / max(len(order), 1)), 0.03, 0.12))
     for place, e in enumerate(order):
         stroke, route = strokes[e], placed.routes[e]
         s, t = graph.source[e], graph.target[e]
@@ -189,12 +193,11 @@ def compose_circles(diagram: Diagram) -> Scene:
             a, b = placed.at[s], placed.at[t]
             route = layout.line((float(a[0]), float(a[1])), (float(b[0]), float(b[1])))
         strong = e in highlighted
-        dash = "dotted" if stroke.dash == "dotted" else "solid"
-        thin = Stroke(stroke.line, _thin(stroke.pen) + (0.8 if strong else 0), dash)
+        thin = Stroke(stroke.line, _thin(stroke.pen) + (0.8 if strong else 0), "solid")
         if strong:
             opacity = 1.0
         elif crowded:
-            opacity = 0.75 if place >= len(order) - STRONGEST else 0.12
+            opacity = 0.75 if place >= len(order) - STRONGEST else faded
         else:
             opacity = _opacity(float(diagram.edges.decades[e]))
         page.scene.back.append(Group(f"e{e}", [_moved(route, dx, dy, thin, edge_tip(graph, e), opacity)]))
@@ -210,17 +213,17 @@ def compose_circles(diagram: Diagram) -> Scene:
         shapes.append(Box(x - size / 2, y - size / 2, size, size, look.fill, look.line, shape, look.pen, look.dash))
         page.put(*shapes, name=f"n{i}", tip=node_tip(graph, diagram.nodes, i))
     page.y = dy + placed.height
-    nodes = [("input", "input"), ("circle", "unit" if graph.noun == "unit" else "operation"), ("loss", "loss")]
-    shown = f"all but the {STRONGEST} strongest edges are faded" if crowded else "weak edges are faded"
-    if len(order) < graph.edges:
-        shown += f", {graph.edges - len(order):,} weaker ones are not drawn"
+    shown = f"all but the {STRONGEST} strongest are faded" if crowded else "weak ones are faded"
+    nothing = int((diagram.edges.marks == DEAD).sum())
+    weaker = graph.edges - len(order) - nothing
+    left_out = [f"{weaker:,} weaker"] * (weaker > 0) + [f"{nothing:,} that carry exactly 0"] * (nothing > 0)
+    if left_out:
+        shown += f"; left out: {', '.join(left_out)}"
     if paths:
         shown += f"; on top the strongest path to each of {len(paths)} inputs" if len(paths) > 1 else (
             "; on top the strongest path to an input")
-    faded = [("", shown)]
     page.legend(f"colour: {diagram.nodes.title}", _ends(diagram), [
-        [*edge_legend(graph, diagram.edges, signs=False), *faded],
-        [*nodes, *mark_legend(graph, diagram.nodes)],
+        _kinds(diagram, "circle"), [*edge_legend(graph, diagram.nodes, diagram.edges, signs=False), ("", shown)],
     ], [_thin(pen) for pen in PENS] if graph.edges else ())  # fmt: skip
     return page.finish(diagram.caption)
 
@@ -266,12 +269,12 @@ def _strip(page: Sheet, diagram: Diagram, columns: dict[int, float]) -> None:
     highest, lowest = (max(int(present.max()), 0), min(int(present.min()), -3)) if len(present) else (0, -3)
     rows: list[tuple[int, int]] = [(ALIVE, decade) for decade in range(highest, lowest - 1, -1)]
     rows += [(mark, 0) for mark in (DEAD, NONFINITE, DETACHED) if (marks[graph.units] == mark).any()]
-    table = table_of(graph, nodes)
+    table = diagram.table
     places = [columns[row.level] for row in table]
     pitch = min((b - a for a, b in itertools.pairwise(places)), default=80.0)
     wide, high = min(pitch * 0.62, 46.0), 15.0
     roomy = pitch >= 40
-    head_size = 9.5 if pitch >= 52 else 8.0
+    head_size = 9.5 if pitch >= 52 else 8.5
     page.y += 10
     label_x = MARGIN + 64
     unit = "units" if graph.noun == "unit" else "nodes"
@@ -284,15 +287,17 @@ def _strip(page: Sheet, diagram: Diagram, columns: dict[int, float]) -> None:
     page.y += 7
     for mark, decade in rows:
         heading = {DEAD: "0 (dead)", NONFINITE: "NaN or ∞", DETACHED: "no path"}.get(mark) or (
-            f"≤ {power_of_ten(-LIMIT)}" if decade == -LIMIT else f"≥ {power_of_ten(LIMIT)}" if decade == LIMIT
+            f"≤{power_of_ten(-LIMIT)}" if decade == -LIMIT else f"≥{power_of_ten(LIMIT)}" if decade == LIMIT
             else power_of_ten(decade) if decade else "10⁰")
         page.put(Text(label_x, page.y + high - 4, (Run(heading),), 9.0, "end"))
         look = look_of(mark, decade)
         for row, x in zip(table, places, strict=True):
             here = graph.units & (graph.levels == row.level) & (marks == mark)
             count = int((here & (classes == decade)).sum()) if mark == ALIVE else int(here.sum())
+            # Healthy cells are nearly as pale as empty ones, so what is not empty has an outline.
             cell = Box(x - wide / 2, page.y, wide, high - 1, look.fill if count else "cell",
-                       look.line if count and mark != ALIVE else "", pen=look.pen, dash=look.dash)
+                       (look.line if mark != ALIVE else "faint") if count else "",
+                       pen=look.pen if mark != ALIVE else 0.6, dash=look.dash)
             text = [Text(x, page.y + high - 4.2, (Run(f"{count:,}", look.ink),), 9.0, "middle")] if count else []
             page.put(cell, *(text if wide >= 14 else []))
         page.y += high
