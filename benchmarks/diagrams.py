@@ -213,8 +213,8 @@ def recordings(rounds: int) -> None:
     trainings: dict[str, tuple[Callable[[], Net], tuple[Any, Any], dict[str, Any]]] = {
         "XOR 2-8-1, 2 000 epochs": (
             lambda: Net.layered([2, 8, 1], seed=0), ([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]), {"epochs": 2000}),
-        "64-64-10, 1 500 samples, 15 epochs": (
-            lambda: Net.layered([64, 64, 10], seed=0), digits, {"epochs": 15, "loss": "softmax_cross_entropy"}),
+        "64-64-10, 1 500 samples, 60 epochs": (
+            lambda: Net.layered([64, 64, 10], seed=0), digits, {"epochs": 60, "loss": "softmax_cross_entropy"}),
         "LSTM of 16 cells, 64 sequences of 20, 120 epochs": (
             recurrent, (sequences, sequences[:, 0]), {"epochs": 120, "at": "last"}),
     }  # fmt: skip
@@ -253,7 +253,7 @@ def main() -> None:
     sys.stdout.flush()
     subprocess.run([sys.executable, __file__, "--million"], check=True)
     page()
-    recordings(options.rounds)
+    recordings(2 * options.rounds + 1)
 
 
 if __name__ == "__main__":
