@@ -323,6 +323,17 @@ def test_quoted_text_is_only_text(lines):
     assert re.sub(r"\s", "", shown) == re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", letters)
 
 
+@pytest.mark.parametrize(("name", "bold"), [("graphviz-pure", "Helvetica-Bold"), ("dot", "Arial Bold")])
+def test_every_engine_is_given_its_own_name_of_the_bold_font(name, bold, monkeypatch):
+    asked = []
+    monkeypatch.setattr(engines.Engine, "run", lambda self, dot, *_: asked.append(dot) or b"\x89PNG\r\n")
+    monkeypatch.setattr(engines, "working", lambda kind, engine: [engines.Engine(name, ())])
+    engines.picture("png", draw(small_net(), engine="builtin").scene.dot(scales.LIGHT))
+    (dot,) = asked
+    assert f'fontname="{bold}"' in dot
+    assert dot.count("Bold") == dot.count(bold)
+
+
 def test_entities_in_a_name_stay_as_they_are():
     assert quote(["a &lt; b & c"]) == '"a &amp;lt; b &amp; c"'
 

@@ -29,6 +29,9 @@ SMOKE_TIMEOUT = 5.0
 #: Dots per inch of a PNG.
 DPI = 144
 
+#: The bold font in a picture's source; each engine is given its own name of it. In a label its quotes are escaped.
+BOLD = 'fontname="Helvetica-Bold"'
+
 #: Options for a picture in which everything has its place already: nothing is laid out.
 PINNED = "-Knop2"
 
@@ -74,6 +77,14 @@ class Engine:
 
     name: str
     command: tuple[str, ...]
+
+    @property
+    def bold(self) -> str:
+        """What it calls a bold font of the widths that pictures count with.
+
+        The embedded engine knows the fonts of PostScript; the others ask the system, whose Helvetica may be any font.
+        """
+        return "Helvetica-Bold" if self.name == "graphviz-pure" else "Arial Bold"
 
     def run(self, dot: str, options: Sequence[str], timeout: float) -> bytes:
         """Run the engine on DOT source and return what it writes.
@@ -304,7 +315,7 @@ def picture(kind: str, dot: str, engine: str | os.PathLike[str] | None = None, t
 
     Args:
         kind: "png" or "pdf".
-        dot: the source, with all nodes and edges pinned.
+        dot: the source, with all nodes and edges pinned; its bold font is `BOLD`.
         engine: the one that the user asks for, if any.
         timeout: in seconds.
 
@@ -315,7 +326,7 @@ def picture(kind: str, dot: str, engine: str | os.PathLike[str] | None = None, t
     options = [PINNED, *([f"-Gdpi={DPI}"] if kind == "png" else []), f"-T{kind}"]
     for candidate in search:
         try:
-            out = candidate.run(dot, options, timeout)
+            out = candidate.run(dot.replace(BOLD, f'fontname="{candidate.bold}"'), options, timeout)
             if looks_like(kind, out):
                 return out
             raise candidate.error(f"wrote something that is no {kind.upper()}")

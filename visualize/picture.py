@@ -18,6 +18,8 @@ from visualize import engines
 from visualize.scales import DARK, LIGHT, THEMES
 from visualize.scene import Scene
 
+#: Seconds that an engine may paint.
+PAINTING = 60.0
 #: Suffixes that stand for a format of another name.
 SUFFIXES = {"gv": "dot", "txt": "text"}
 
@@ -96,7 +98,8 @@ class Picture:
         if kind in self._pictures:
             return self._pictures[kind]
         dot = self.scene.dot(DARK if self.theme == "dark" else LIGHT)
-        self._pictures[kind] = engines.picture(kind, dot, self._engine, self._timeout)
+        # A large picture takes an engine longer to paint than its layout may take.
+        self._pictures[kind] = engines.picture(kind, dot, self._engine, max(self._timeout, PAINTING))
         return self._pictures[kind]
 
     def render(self, format: str) -> str | bytes:
