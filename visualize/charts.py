@@ -234,7 +234,7 @@ def decades(low: float, high: float, most: int = 6) -> list[float]:
 def _compose(chart: Chart) -> Scene:
     course, epochs = chart.course, chart._epochs
     sheet = Sheet(LEFT + PLOT + RIGHT, f"{chart.title} · {_counts(course)}", f"{chart.verdict}\n{chart.caption}")
-    sheet.head(chart.title, _counts(course).replace(" · ", "  ·  "), chart.verdict)
+    sheet.head(chart.title, _counts(course), chart.verdict)
     if np.isfinite(course.loss).any():
         loss_panel(sheet, course, epochs)
         _best(sheet, course, epochs)

@@ -246,15 +246,26 @@ class Graph:
                                      "use ref='output', 'absolute' or a number")
                 return Scale(abs(self.loss), "relative to the loss")
             if ref == "output":
-                sizes = np.abs(self.gradients[self.outputs] if at_outputs is None else at_outputs)
-                sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-                if not len(sizes):
+                reference = typical(self.gradients[self.outputs] if at_outputs is None else at_outputs)
+                if math.isnan(reference):
                     return Scale(1.0, "absolute")
-                low, high = np.sort(sizes)[[(len(sizes) - 1) // 2, len(sizes) // 2]]
-                return Scale(float(low + (high - low) / 2), f"relative to the output {symbol or self.symbol}")
+                return Scale(reference, f"relative to the output {symbol or self.symbol}")
         elif 0 < float(ref) < math.inf:
             return Scale(float(ref), f"relative to {number(float(ref))}")
         raise ValueError(f"ref is 'output', 'loss', 'absolute' or a positive finite number, got {ref!r}")
+
+
+def typical(x: Floats) -> float:
+    """Return the median size of what is finite and not 0, which is what counts as healthy; nan where nothing is.
+
+    >>> typical(np.array([0.0, -1.0, 2.0, 4.0, np.inf]))
+    2.0
+    """
+    sizes = np.sort(np.abs(x[np.isfinite(x) & (x != 0)]))
+    if not len(sizes):
+        return math.nan
+    low, high = sizes[(len(sizes) - 1) // 2], sizes[len(sizes) // 2]
+    return float(low + (high - low) / 2)  # the sum of both may be no double
 
 
 def _of_kind(name: str, given: NDArray[Any], kind: type | None) -> NDArray[Any]:

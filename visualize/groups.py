@@ -391,8 +391,7 @@ def compose_levels(diagram: Diagram) -> Scene:
     for k, rows in enumerate(boxes):
         box_of[[row.level for row in rows]] = k
     size = "one level" if bunch == 1 else f"{bunch} levels"
-    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  shown as {len(boxes)} groups of {size}",
-              diagram.verdict)
+    page.head(diagram.title, f"{counts(graph)} · shown as {len(boxes)} groups of {size}", diagram.verdict)
     of = np.where(graph.units, box_of[graph.levels] if len(graph) else 0, -1)
     corners = [(MARGIN + (k % a_row) * (WIDE + GAP), page.y + (k // a_row) * (HIGH + DROP)) for k in range(len(boxes))]
     for arrow in _arrows(diagram, of):
@@ -419,8 +418,8 @@ def compose_groups(diagram: Diagram) -> Scene:
     down = [boxes[a.source][0] for a in arrows if boxes[a.target][0] < boxes[a.source][0]
             and tops[a.target] > boxes[a.source][1] + HIGH]  # these have a lane beside their box
     page = Sheet.of(diagram, max([right, *(x + WIDE + GAP / 2 + 4 for x in down)]))
-    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  shown as {len(boxes)} "
-              f"group{'s' * (len(boxes) != 1)}", diagram.verdict)
+    many = f"{len(boxes)} group{'s' * (len(boxes) != 1)}"
+    page.head(diagram.title, f"{counts(graph)} · shown as {many}", diagram.verdict)
     top = page.y
     corners = [(MARGIN + x, top + y) for x, y in boxes]
     for part, (x, y) in clusters:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from autograd.diagnose import Flow, Probe, norms
 from autograd.learn import KINDS, LOOKED_AT, History, parameter_kinds
 from autograd.net import Net, as_count
-from visualize.graph import ALIVE, DEAD, DETACHED, NONFINITE, Graph
+from visualize.graph import ALIVE, DEAD, DETACHED, NONFINITE, Graph, typical
 from visualize.scales import Floats, Ints, number
 from visualize.sources import from_net
 
@@ -97,7 +97,7 @@ class Course:
             np.empty(0, np.intp), np.empty(0), np.empty(0))
         return cls(
             np.array([epoch for epoch, _ in looks], np.intp), _level_names(first), first.levels.units,
-            np.array([_median(np.abs(flow.delta_rms[flow.is_output])) for flow in flows]),
+            np.array([typical(flow.delta_rms[flow.is_output]) for flow in flows]),
             np.stack([flow.levels.quantiles for flow in flows]), marks,
             np.stack([flow.levels.dead for flow in flows]), update, epochs, loss, validation,
             losses[-1][0] + losses[-1][1].best_epoch if losses else -1,
@@ -467,12 +467,6 @@ def _marks(flow: Flow) -> Ints:
         [NONFINITE, DETACHED, DEAD],
         ALIVE,
     ).astype(np.intp)
-
-
-def _median(sizes: Floats) -> float:
-    """Return the median of what is finite and not 0, as `Graph.scale` takes it."""
-    usable = sizes[np.isfinite(sizes) & (sizes > 0.0)]
-    return float(np.median(usable)) if len(usable) else math.nan
 
 
 def _level_names(flow: Flow) -> list[str]:

@@ -34,7 +34,7 @@ _ASCII_BOLD_WIDTHS = (
 )  # fmt: skip
 _SIGN_WIDTHS = {
     "·": 333, "−": 584, "∂": 494, "δ": 556, "→": 1000, "←": 1000, "×": 584, "÷": 584, "≤": 549, "≥": 549, "…": 1000,
-    "–": 556, "∞": 713, "\u00a0": 278,
+    "–": 556, "∞": 713,
 } | dict.fromkeys("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", 365)  # fmt: skip
 _WIDTHS = {
     bold: {chr(32 + k): w for k, w in enumerate(widths)} | _SIGN_WIDTHS

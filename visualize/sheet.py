@@ -23,11 +23,11 @@ INDENT = 48.0
 
 
 def _wrap(runs: Sequence[Run], size: float, width: float) -> list[tuple[Run, ...]]:
-    """Break runs into lines no wider than `width`, between words; what a no-break space joins stays together."""
+    """Break runs into lines no wider than `width`, between words."""
     lines: list[list[Run]] = [[]]
     used = 0.0
     for run in runs:
-        for word in re.findall(r"[^ ]+ *| +", run.text):
+        for word in re.findall(r"\S+\s*|\s+", run.text):
             wide = text_width(word, size, run.bold)
             if used and used + text_width(word.rstrip(), size, run.bold) > width:
                 lines.append([])
@@ -37,7 +37,7 @@ def _wrap(runs: Sequence[Run], size: float, width: float) -> list[tuple[Run, ...
             else:
                 lines[-1].append(Run(word, run.role, run.bold))
             used += wide
-    return [tuple(Run(run.text.replace("\u00a0", " "), run.role, run.bold) for run in line) for line in lines]
+    return [tuple(line) for line in lines]
 
 
 class Sheet:
@@ -72,7 +72,7 @@ class Sheet:
             self.y += size * (leading - 1)
 
     def head(self, title: str, more: str, verdict: str) -> None:
-        """Add the title line, its bold part first, and the verdict, a sentence per line."""
+        """Add the title, the facts, parted by " · ", and the verdict, a sentence per line."""
         self.heading(title, more)
         for sentence in verdict.split("\n"):
             self.lines([Run(sentence)], 12.0)

@@ -60,10 +60,10 @@ def from_value(root: Any) -> Graph:
     )
 
 
-def _apart(order: Sequence[Any], gradients: Floats, source: Ints, messages: Floats, swept: bool) -> tuple[str, ...]:
+def _apart(order: list[Any], gradients: Floats, source: Ints, messages: Floats, swept: bool) -> tuple[str, ...]:
     """Say so where the numbers are not of one computation and one sweep, so that edges do not add up to gradients."""
     try:
-        stale = outdated(list(order))
+        stale = outdated(order)
     except (ArithmeticError, ValueError):  # of the user's row, which has met its operands before
         stale = True
     if stale:

@@ -64,7 +64,7 @@ def compose_labels(diagram: Diagram) -> Scene:
     assert placed is not None
     page = Sheet.of(diagram, placed.width)
     tail = FLOW if graph.swept else f"{graph.call.split('.')[-1]} not run"
-    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  {tail}", diagram.verdict)
+    page.head(diagram.title, f"{counts(graph)} · {tail}", diagram.verdict)
     dx, dy = MARGIN, page.y
     strokes = strokes_of(diagram.edges)
     drawn = sorted(drawn_edges(graph, MOST_LABELS).tolist())
@@ -72,7 +72,7 @@ def compose_labels(diagram: Diagram) -> Scene:
         curve = _moved(placed.routes[e], dx, dy, strokes[e], edge_tip(graph, e))
         page.scene.back.append(Group(f"e{e}", [curve]))
     looks = looks_of(diagram.nodes)
-    widths, heights = sizes(graph, diagram.nodes, diagram.view == "circles")
+    widths, heights = sizes(graph, diagram.nodes, circles=False)
     for i, look in enumerate(looks):
         x, y = placed.at[i]
         page.put(*_node(diagram, i, look, float(x) + dx, float(y) + dy, float(widths[i]), float(heights[i])),
@@ -164,8 +164,7 @@ def compose_circles(diagram: Diagram) -> Scene:
     assert placed is not None
     gutter = 84.0  # for the row headings of the strip
     page = Sheet.of(diagram, placed.width + gutter + 24)
-    page.head(diagram.title, f"{counts(graph).replace(' · ', '  ·  ')}  ·  {FLOW}",
-              diagram.verdict)
+    page.head(diagram.title, f"{counts(graph)} · {FLOW}", diagram.verdict)
     dx = MARGIN + gutter
     columns = {int(level): float(placed.at[graph.levels == level, 0].mean()) + dx for level in np.unique(graph.levels)}
     if _ends(diagram):
@@ -202,7 +201,7 @@ def compose_circles(diagram: Diagram) -> Scene:
             opacity = _opacity(float(diagram.edges.decades[e]))
         page.scene.back.append(Group(f"e{e}", [_moved(route, dx, dy, thin, edge_tip(graph, e), opacity)]))
     looks = looks_of(diagram.nodes)
-    widths, _ = sizes(graph, diagram.nodes, diagram.view == "circles")
+    widths, _ = sizes(graph, diagram.nodes, circles=True)
     for i, look in enumerate(looks):
         x, y, size = float(placed.at[i, 0]) + dx, float(placed.at[i, 1]) + dy, float(widths[i])
         shape = "ellipse" if shape_of(graph, diagram.nodes, i) == "round" else shape_of(graph, diagram.nodes, i)
